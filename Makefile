@@ -1,0 +1,35 @@
+# `make` lists the targets. Every target makes what it needs; Python 3.11+ is the only thing expected on the machine.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ROWS   ?= 2000000
+ROUNDS ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# One stamp a set of extras: pip runs again only when pyproject.toml changes.
+$(VENV)/.stamp-%: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(subst +,$(comma),$*)]'
+	@touch $@
+comma := ,
+
+demo: $(VENV)/.stamp-spark ## write an access log and answer "the top 100 URLs", beside the Unix pipeline (SIZE=300MB)
+	@$(BIN)/python examples/top_urls.py $(if $(SIZE),--size $(SIZE))
+
+test: $(VENV)/.stamp-all+test ## the whole suite; Spark tests run wherever Java 17+ is found
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.stamp-all+test+lint ## ruff, mypy --strict, and a docstring on every test
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/interrogate -q tests
+
+bench: $(VENV)/.stamp-all+test+bench ## one pattern beside its peers: make bench PATTERN=top_n ROWS=20000000 ROUNDS=3
+	@test -n '$(PATTERN)' || { echo 'make bench PATTERN=…, one of:'; ls bench/patterns | sed -n 's/\.py$$//p' | grep -v __init__; exit 2; }
+	@$(BIN)/python -m bench $(PATTERN) --rows $(ROWS) --rounds $(ROUNDS) $(ARGS)
+
+clean: ## remove the virtual environment and everything generated
+	rm -rf $(VENV) demo bench/data bench/results .mypy_cache .ruff_cache

@@ -1,0 +1,152 @@
+"""How each engine is asked: one function a peer, from SQL or an expression to a contender that reads a Parquet file.
+
+Every contender opens the file anew in each run and ends with the whole answer as an Arrow table in this process; only
+connections and sessions are kept. The two Spark contenders share their settings, so that only the plan differs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+
+import pyarrow as pa
+
+import penstock as ps
+
+__all__ = ["Contender", "chdb", "datafusion", "duckdb", "missing", "moved_bytes", "penstock", "polars", "pyspark"]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to answer, and what the harness has to know about it."""
+
+    run: Callable[[Path], pa.Table]
+    package: str
+    determined: tuple[str, ...] = ()  # the only columns to compare, where ties leave the others open; () is all
+
+    @property
+    def engine(self) -> str:
+        """The engine whose Penstock answer this one is measured against."""
+        return "spark" if self.package == "pyspark" else "duckdb"
+
+
+def penstock(answer: Callable[[Any], Any]) -> dict[str, Contender]:
+    """This project, on either engine."""
+
+    def on(package: str, target: Callable[[], Any]) -> Contender:
+        connect = cache(lambda: ps.connect(target()))
+
+        def run(path: Path) -> pa.Table:
+            return connect().batches(answer(connect().read(str(path)))).read_all()
+
+        return Contender(run, package)
+
+    return {"penstock-duckdb": on("duckdb", lambda: "duckdb"), "penstock-spark": on("pyspark", _spark)}
+
+
+def duckdb(sql: str, *, determined: tuple[str, ...] = ()) -> Contender:
+    """Hand-written SQL over the view `events`."""
+
+    @cache
+    def connect(path: Path) -> Any:
+        import duckdb
+
+        connection = duckdb.connect()
+        connection.execute(f"create view events as from '{path}'")
+        return connection
+
+    return Contender(lambda path: connect(path).sql(sql).to_arrow_table(), "duckdb", determined)
+
+
+def chdb(sql: str) -> Contender:
+    """ClickHouse's SQL over the view `events`."""
+
+    @cache
+    def connect(path: Path) -> Any:
+        import chdb
+
+        connection = chdb.connect(":memory:")
+        connection.query(f"create view events as select * from file('{path}', Parquet)")
+        return connection
+
+    return Contender(lambda path: connect(path).query(sql, "ArrowTable"), "chdb")
+
+
+def datafusion(sql: str) -> Contender:
+    """DataFusion's SQL over the table `events`."""
+
+    def run(path: Path) -> pa.Table:
+        from datafusion import SessionContext
+
+        context = SessionContext()
+        context.register_parquet("events", str(path))
+        return context.sql(sql).to_arrow_table()
+
+    return Contender(run, "datafusion")
+
+
+def polars(
+    answer: Callable[[ModuleType, Any], Any], *, engine: str = "auto", determined: tuple[str, ...] = ()
+) -> Contender:
+    """A lazy frame: `answer(polars, events)`."""
+
+    def run(path: Path) -> pa.Table:
+        import polars
+
+        return answer(polars, polars.scan_parquet(path)).collect(engine=engine).to_arrow()
+
+    return Contender(run, "polars", determined)
+
+
+def pyspark(answer: Callable[[ModuleType, Any], Any], *, determined: tuple[str, ...] = ()) -> Contender:
+    """A DataFrame: `answer(pyspark.sql.functions, events)`."""
+
+    def run(path: Path) -> pa.Table:
+        from pyspark.sql import functions
+
+        return answer(functions, _spark().read.parquet(str(path))).toArrow()
+
+    return Contender(run, "pyspark", determined)
+
+
+def missing(contender: Contender) -> str:
+    """What to install before this contender can run, or nothing."""
+    if find_spec(contender.package) is None:
+        return "not installed: pip install 'penstock[bench]'"
+    if contender.engine == "spark" and not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        return "no Java: install version 17 or newer, or set JAVA_HOME"
+    return ""
+
+
+def moved_bytes(contender: Contender) -> int:
+    """The shuffle bytes that this process's Spark has written until now."""
+    if contender.engine != "spark":
+        return 0
+    context = _spark().sparkContext
+    context._jsc.sc().listenerBus().waitUntilEmpty()  # stages are reported some time after their result is here
+    url = f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}/stages"
+    with build_opener(ProxyHandler({})).open(url) as reply:
+        return sum(stage["shuffleWriteBytes"] for stage in json.load(reply))
+
+
+@cache
+def _spark() -> Any:
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.driver.memory": "4g",
+        "spark.driver.maxResultSize": "0",  # `sort` brings every row home
+        "spark.ui.port": "0",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+    }
+    return SparkSession.builder.master("local[*]").config(map=settings).getOrCreate()

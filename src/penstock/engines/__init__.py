@@ -1,0 +1,1 @@
+"""The engines: what runs a table. Nothing here knows a pattern."""

@@ -1,0 +1,251 @@
+"""The embedded engine: a DuckDB connection behind the few verbs of `engine.Engine`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from penstock import sql
+from penstock.engines import text_files
+from penstock.engines.files import Source, filesystem, resolve
+from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["DuckDBEngine"]
+
+_SETTINGS = {"memory": "memory_limit", "threads": "threads", "scratch": "temp_directory"}
+
+# A connection refuses a second call while one is at work (ResourceInUseException), so every call of ours takes the
+# connection's lock. Kept beside the connection: two engines over one connection must share it.
+_LOCKS: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, threading.RLock] = weakref.WeakKeyDictionary()
+
+# A query over several relations names the others in its text only; their Arrow sources live as long as they do.
+_INPUTS: weakref.WeakKeyDictionary[duckdb.DuckDBPyRelation, tuple[Any, ...]] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class DuckDBEngine:
+    """One DuckDB connection. `of` finds the engine of a connection or relation, `open` makes a new one."""
+
+    connection: duckdb.DuckDBPyConnection
+    target: str = "duckdb"
+    name: str = field(default="duckdb", init=False)
+
+    @classmethod
+    def open(cls, target: str = "duckdb", **settings: Any) -> DuckDBEngine:
+        """A new database, in memory or in a file; see `engine.connect`."""
+        path = target.removeprefix("duckdb").removeprefix("://") or ":memory:"
+        path = path.removeprefix("/") if path.startswith("/") and not os.path.isabs(path[1:]) else path
+        config = {_SETTINGS.get(key, key): str(value) for key, value in settings.items()}
+        try:
+            connection = duckdb.connect(path, config=config)
+        except duckdb.Error as error:
+            raise UsageError(f"cannot open {target}: {_first_line(error)}", "check the path and the settings") from error
+        return cls(_pinned(connection), target)
+
+    @classmethod
+    def of(cls, owner: duckdb.DuckDBPyConnection | duckdb.DuckDBPyRelation) -> DuckDBEngine:
+        """The engine of a live connection, or of the one that a relation came from."""
+        # DuckDB 2 has no public way from a relation to its connection.
+        connection = owner._con if isinstance(owner, duckdb.DuckDBPyRelation) else owner
+        return cls(_pinned(connection))
+
+    # -- tables ---------------------------------------------------------------------------------------------------------
+
+    def columns(self, table: duckdb.DuckDBPyRelation) -> dict[str, str]:
+        """Names and types, from the bound plan."""
+        return {name: str(kind) for name, kind in zip(table.columns, table.types, strict=True)}
+
+    def adopt(self, data: pa.Table) -> duckdb.DuckDBPyRelation:
+        """Arrow data in place: DuckDB scans it where it lies."""
+        with self._at_work("adopting Arrow data"):
+            return self.connection.from_arrow(data)
+
+    def read(self, path: Any, format: str | None = None, **options: Any) -> duckdb.DuckDBPyRelation:
+        """Files as a lazy relation; see `ps.read`."""
+        source = resolve(path, format)
+        if source.remote:
+            self.connection.register_filesystem(filesystem(source.paths[0]))
+        if source.format == "arrow":
+            return self._arrow_files(source)
+        statement = text_files.duckdb_select(source, options)
+        with self._at_work(f"reading {source.paths[0]}", statement):
+            return self.connection.sql(statement)
+
+    def query(self, sql: str, tables: Mapping[str, duckdb.DuckDBPyRelation]) -> duckdb.DuckDBPyRelation:
+        """One lazy relation from DuckDB SQL over named relations."""
+        with self._at_work("planning", sql):
+            if not tables:
+                return self.connection.sql(sql)
+            (name, first), *others = tables.items()
+            bound = first.query(name, self._with(others, sql))
+            if others:
+                _INPUTS[bound] = tuple(relation for _, relation in others)
+            return bound
+
+    def materialize(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """The rows, held in the client's memory."""
+        with self._at_work("materializing", table):
+            return table.materialize()
+
+    def batches(self, table: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
+        """Stream the rows on a connection of their own, so that this one stays free for others."""
+        with self._at_work("running", table):
+            cursor = self.connection.cursor()
+            try:
+                return self._stream(cursor.sql(table.sql_query()).to_arrow_reader(), table)
+            except duckdb.CatalogException:  # a temporary table or view is seen by its own connection only
+                return table.to_arrow_table().to_reader()
+
+    def write_files(
+        self, table: duckdb.DuckDBPyRelation, folder: str, format: str, *, partition_by: Sequence[str], order: str,
+        single: bool, file_bytes: int, options: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """One COPY statement; DuckDB bounds its open writers and splits files by size itself."""
+        settings = {"FORMAT": "json" if format == "ndjson" else format, **options}
+        target = folder
+        if partition_by:
+            settings |= {"PARTITION_BY": f"({sql.quoted(partition_by)})", "FILENAME_PATTERN": "'part-{uuid}'"}
+        elif single or order:
+            target = f"{folder}/part-00000.{format}"
+        if not single and not (order and not partition_by):
+            settings |= {"FILE_SIZE_BYTES": str(file_bytes)}
+            settings |= {} if partition_by else {"FILENAME_PATTERN": "'part-{i}'"}
+        ordered = f"SELECT * FROM ({table.sql_query()}) ORDER BY {order}" if order else table.sql_query()
+        clauses = ", ".join(f"{key} {value}" for key, value in settings.items())
+        statement = f"COPY ({ordered}) TO {sql.literal(target)} ({clauses})"
+        with self._at_work(f"writing {format} files", statement):
+            self.connection.execute(statement)
+
+    def explain(self, table: duckdb.DuckDBPyRelation) -> str:
+        """DuckDB's physical plan."""
+        with self._at_work("planning", table):
+            return str(table.explain())
+
+    def is_narrow(self, table: duckdb.DuckDBPyRelation) -> bool:
+        """Scans, filters and projections only."""
+        with self._at_work("planning", table):
+            plan = json.loads(self.connection.sql(f"EXPLAIN (FORMAT json) {table.sql_query()}").fetchall()[0][1])
+        return all(_NARROW.search(operator) for operator in _operators(plan))
+
+    # -- the connection -------------------------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Interrupt the statement at work; it ends with an error."""
+        self.connection.interrupt()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def __enter__(self) -> DuckDBEngine:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- private --------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _with(tables: Sequence[tuple[str, duckdb.DuckDBPyRelation]], statement: str) -> str:
+        """The statement with relations as its first common table expressions."""
+        if not tables:
+            return statement
+        ctes = ", ".join(f"{sql.quote(name)} AS NOT MATERIALIZED ({table.sql_query()}\n)" for name, table in tables)
+        head, separator, rest = statement.lstrip().partition(" ")
+        joined = f", {rest}" if separator and head.upper() == "WITH" else f" {statement}"
+        return f"WITH {ctes}{joined}"
+
+    def _arrow_files(self, source: Source) -> duckdb.DuckDBPyRelation:
+        import pyarrow.dataset
+
+        files = filesystem(source.paths[0]) if source.remote else None
+        try:
+            dataset = pyarrow.dataset.dataset(source.paths, format="ipc", filesystem=files)
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read {source.paths[0]} as Arrow: {error}", "is it an Arrow IPC file?") from error
+        return self.adopt(dataset)
+
+    def _stream(self, reader: pa.RecordBatchReader, table: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
+        def rows() -> Iterator[pa.RecordBatch]:
+            with _errors("running", table):
+                yield from reader
+
+        return pa.RecordBatchReader.from_batches(reader.schema, rows())
+
+    @contextmanager
+    def _at_work(self, step: str, statement: Any = "") -> Iterator[None]:
+        """Hold the connection, and raise DuckDB's errors as ours, once, with the step and the SQL."""
+        with _LOCKS[self.connection], _errors(step, statement):
+            yield
+
+
+_NARROW = re.compile(r"SCAN|READ_|FILTER|PROJECTION|PARQUET|CSV|DUMMY", re.IGNORECASE)
+
+
+def _operators(plan: list[dict[str, Any]]) -> Iterator[str]:
+    for node in plan:
+        yield node["name"]
+        yield from _operators(node.get("children", []))
+
+
+def _pinned(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Give a connection its lock and the session settings that our meanings rest on, once."""
+    if connection not in _LOCKS:
+        _LOCKS[connection] = threading.RLock()
+        try:
+            # Global, so that the cursors that stream results have them too.
+            connection.execute("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL default_null_order = 'NULLS_LAST'")
+        except duckdb.Error as error:
+            raise UsageError(f"this DuckDB connection cannot be used: {_first_line(error)}", "open a new one") from error
+    return connection
+
+
+@contextmanager
+def _errors(step: str, statement: Any) -> Iterator[None]:
+    try:
+        yield
+    except PenstockError:
+        raise
+    except duckdb.Error as error:
+        raise _ours(error, step, statement) from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _ours(error: duckdb.Error, step: str, statement: Any) -> PenstockError:
+    """The error of our tree that says whose mistake it is."""
+    message = str(error)
+    what = f"{step}: {_first_line(error)}"
+    if isinstance(statement, duckdb.DuckDBPyRelation):
+        statement = statement.sql_query()
+    shown = f"the SQL was: {statement}" if statement else ""
+    if "No space left" in message or "disk quota" in message.lower():
+        return OutputError(what, "free some space; what was there before is intact")
+    if isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
+        return UsageError(what, shown)
+    if "max_line_size" in message or "CSV Error" in message or "sniffing file" in message or "JSON" in message[:60]:
+        return InputError(what, text_files.advice(message))
+    if isinstance(error, duckdb.IOException):
+        return InputError(what, "the file may be cut short or not of the format that its name says")
+    if isinstance(error, duckdb.ConversionException):
+        return EngineError(what, shown)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return EngineError(what, 'raise memory=, or name a folder with room: connect("duckdb", scratch="folder")')
+    return EngineError(what, shown)

@@ -1,0 +1,137 @@
+"""What an engine is: the few verbs that every pattern is built on, and the way to get one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from penstock.errors import MissingExtra, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from penstock.engines.files import Source
+
+__all__ = ["Engine", "Table", "connect", "default_engine", "engine_for", "use"]
+
+#: A `duckdb.DuckDBPyRelation` or a `pyspark.sql.DataFrame`: the engine's own lazy table, with nothing of ours around it.
+Table: TypeAlias = Any
+
+
+class Engine(Protocol):
+    """A handful of verbs. An engine
+
+    MUST keep `query` lazy: it checks the SQL and runs nothing,
+    MUST answer `columns` without reading rows, in DuckDB's type names,
+    MUST work in UTC, with integer overflow an error, whatever the machine and the session it was given say.
+    """
+
+    name: str
+    """The engine's SQL dialect: "duckdb" or "spark"."""
+
+    def columns(self, table: Table) -> dict[str, str]:
+        """Column names and their types, in order."""
+
+    def adopt(self, data: pa.Table) -> Table:
+        """Arrow data as a table of this engine."""
+
+    def read(self, path: Any, format: str | None = None, **options: Any) -> Table:
+        """Files as a table; see `ps.read`."""
+
+    def query(self, sql: str, tables: Mapping[str, Table]) -> Table:
+        """SQL of this engine's own dialect over named tables."""
+
+    def materialize(self, table: Table) -> Table:
+        """Run the table once; what comes back reads the kept result."""
+
+    def batches(self, table: Table) -> pa.RecordBatchReader:
+        """Run the table and stream its rows as Arrow."""
+
+    def write_files(
+        self, table: Table, folder: str, format: str, *, partition_by: Sequence[str], order: str, single: bool,
+        file_bytes: int, options: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Write data files into an empty folder. Making them visible is the caller's work (`lake/write.py`)."""
+
+    def explain(self, table: Table) -> str:
+        """The engine's own physical plan, as text."""
+
+    def is_narrow(self, table: Table) -> bool:
+        """Whether the plan only reads, filters and projects, so that running it twice costs two reads at most."""
+
+    def cancel(self) -> None:
+        """Stop what is running now."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+TARGETS = (
+    '"duckdb", "duckdb:///file.db", "spark", "local[4]", "spark://host:port", "sc://host:port", '
+    "a DuckDB connection or a Spark session"
+)
+
+
+def connect(target: Any = "duckdb", **settings: Any) -> Engine:
+    """Open an engine.
+
+    Args:
+        target: `"duckdb"` (in memory), `"duckdb:///file.db"`, `"spark"` (this machine), `"local[4]"`,
+            `"spark://host:port"`, `"yarn"`, `"k8s://…"`, `"sc://host:port"` (Spark Connect), or a live connection or session.
+        **settings: `memory="8GB"`, `threads=4`, `scratch="folder"`; anything else is the engine's own setting
+            (`**{"spark.sql.shuffle.partitions": 64}`, `max_temp_directory_size="50GB"`).
+
+    Example:
+        >>> with connect("duckdb", threads=2) as engine:
+        ...     engine.name
+        'duckdb'
+    """
+    if not isinstance(target, str):
+        return engine_for(target)
+    if target == "duckdb" or target.startswith("duckdb:"):
+        from penstock.engines.duckdb import DuckDBEngine
+
+        return DuckDBEngine.open(target, **settings)
+    if target in ("spark", "local", "yarn") or target.startswith(("local[", "spark://", "sc://", "k8s://")):
+        return _spark_engine().open(target, **settings)
+    raise UsageError(f'unknown engine target "{target}"', f"one of: {TARGETS}")
+
+
+def engine_for(owner: Any) -> Engine:
+    """The engine of a live connection or session, or of a table that came from one."""
+    root = type(owner).__module__.partition(".")[0]
+    if root in ("duckdb", "_duckdb"):
+        from penstock.engines.duckdb import DuckDBEngine
+
+        return DuckDBEngine.of(owner)
+    if root == "pyspark":
+        return _spark_engine().of(owner)
+    raise UsageError(f"a {type(owner).__name__} belongs to no engine", f"give one of: {TARGETS}")
+
+
+def _spark_engine() -> Any:
+    try:
+        from penstock.engines.spark import SparkEngine
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("pyspark", "py4j", "grpc", "google"):
+            raise MissingExtra.of(str(error.name), "spark") from error
+        raise
+    return SparkEngine
+
+
+_default: list[Engine] = []
+
+
+def use(engine: Engine) -> Engine:
+    """Make an engine the default: the one that `ps.read` and `ps.adopt` use when none is named."""
+    _default[:] = [engine]
+    return engine
+
+
+def default_engine() -> Engine:
+    """The engine set by `use`; the embedded one is made at first need."""
+    return _default[0] if _default else use(connect("duckdb"))

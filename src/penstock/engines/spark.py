@@ -1,0 +1,380 @@
+"""Apache Spark behind the few verbs of `engine.Engine`, classic and Connect. The only file that imports pyspark."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+import warnings
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.errors import AnalysisException, ParseException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from penstock import sql
+from penstock.engines import logs, text_files
+from penstock.engines.duckdb import DuckDBEngine
+from penstock.engines.files import Source, resolve
+from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["SparkEngine"]
+
+#: What every session of ours runs with, because our meanings rest on it.
+PINNED = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",  # TIMESTAMP is naive, as in DuckDB
+    "spark.sql.ansi.enabled": "true",  # overflow and bad casts are errors
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # Spark's own INT96 is read by few
+}
+#: What a session that we open on this machine starts with besides.
+LOCAL = {
+    "spark.ui.enabled": "false",  # its server listens on every interface
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
+}
+_SETTINGS = {"memory": "spark.driver.memory", "scratch": "spark.local.dir", "threads": "spark.cores.max"}
+
+# Data goes through Arrow here, not through pandas.
+warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+
+_pinned: weakref.WeakSet[SparkSession] = weakref.WeakSet()
+
+
+@dataclass(frozen=True)
+class SparkEngine:
+    """One Spark session. `of` finds the engine of a session or DataFrame, `open` makes a session."""
+
+    session: SparkSession
+    target: str = "spark"
+    owned: bool = False
+    scratch: str | None = None
+    name: str = field(default="spark", init=False)
+
+    @classmethod
+    def open(cls, target: str = "spark", **settings: Any) -> SparkEngine:
+        """A session on this machine, a cluster, or a Connect server; see `engine.connect`."""
+        master = {"spark": "local[*]", "local": "local[1]"}.get(target, target)
+        if target == "spark" and "threads" in settings:
+            master = f"local[{settings.pop('threads')}]"
+        _reach(master)
+        config = {_SETTINGS.get(key, key): str(value) for key, value in settings.items()}
+        if not master.startswith("sc://"):
+            _refuse_second(master)
+            config = (LOCAL if _on_this_machine(master) else {}) | config
+        builder = SparkSession.builder.appName("penstock")
+        builder = builder.remote(master) if master.startswith("sc://") else builder.master(master)
+        for key, value in (PINNED | config).items():
+            builder = builder.config(key, value)
+        owned = master.startswith("sc://") or SparkSession.getActiveSession() is None
+        # Spark's Python client prints a JSON line for every exception that it raises; ours carry the message.
+        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+        with _errors(f"opening {target}", ""):
+            session = builder.getOrCreate()
+        return cls(_pin(session), target, owned, settings.get("scratch"))
+
+    @classmethod
+    def of(cls, owner: SparkSession | DataFrame) -> SparkEngine:
+        """The engine of a live session, or of the one that a DataFrame belongs to."""
+        return cls(_pin(owner if hasattr(owner, "createDataFrame") else owner.sparkSession))
+
+    # -- tables ---------------------------------------------------------------------------------------------------------
+
+    def columns(self, table: DataFrame) -> dict[str, str]:
+        """Names and types, from the analysed plan."""
+        return {column.name: _duckdb_type(column.dataType) for column in table.schema.fields}
+
+    def adopt(self, data: pa.Table) -> DataFrame:
+        """Arrow data through the driver, in the types that Spark has."""
+        with _errors("adopting Arrow data", ""):
+            return self.session.createDataFrame(_spark_arrow(data))
+
+    def read(self, path: Any, format: str | None = None, **options: Any) -> DataFrame:
+        """Files as a lazy DataFrame; see `ps.read`."""
+        source = resolve(path, format)
+        text_files.check_options(source.format, options)
+        with _errors(f"reading {source.paths[0]}", ""):
+            if not self._opens(source):
+                return self._staged(source, options)
+            reader = self.session.read.option("basePath", _uri(source.root)) if source.hive else self.session.read
+            paths = [_uri(path) for path in source.paths]
+            if source.format == "parquet":
+                merge = "true" if options.get("union_by_name") else "false"
+                return reader.option("mergeSchema", merge).parquet(*paths)
+            if source.format == "log":
+                lines = self.query(logs.spark_lines("t"), {"t": reader.text(paths)})
+                return self.query(f"SELECT {logs.projection('spark')} FROM t", {"t": lines})
+            # The embedded engine looks at a sample, so that both engines see the same names and types.
+            with DuckDBEngine.open() as embedded:
+                found = embedded.columns(embedded.read(source.paths, source.format, **options))
+            schema = ", ".join(f"{sql.quote(name, 'spark')} {sql.type_for(kind, 'spark')}" for name, kind in found.items())
+            reader = reader.schema(schema).option("mode", "FAILFAST")
+            if source.format == "json":
+                return reader.option("multiLine", not _is_lines(source.paths[0])).json(paths)
+            return reader.options(
+                sep=options.get("delimiter", "\t" if source.format == "tsv" else ","),
+                header=options.get("header", True), quote='"', escape='"', nullValue=options.get("null", ""),
+                emptyValue="", multiLine=True,  # a quoted line break is data; a file is then one task
+            ).csv(paths)  # fmt: skip
+
+    def query(self, sql: str, tables: Mapping[str, DataFrame]) -> DataFrame:
+        """One lazy DataFrame from Spark SQL over named DataFrames; analysed here, so that a mistake shows here."""
+        statement = sql.replace("{", "{{").replace("}", "}}")  # spark.sql formats its text
+        frames = {f"t{position}": frame for position, frame in enumerate(tables.values())}
+        ctes = ", ".join(f"{_quote(name)} AS (SELECT * FROM {{{slot}}})" for name, slot in zip(tables, frames, strict=True))
+        head, separator, rest = statement.lstrip().partition(" ")
+        if ctes:
+            statement = f"WITH {ctes}" + (f", {rest}" if separator and head.upper() == "WITH" else f" {statement}")
+        with _errors("planning", sql):
+            frame = self.session.sql(statement, **frames)
+            frame.schema  # noqa: B018 - Connect analyses only when asked
+            return frame
+
+    def materialize(self, table: DataFrame) -> DataFrame:
+        """The rows kept by the executors; a lost one's part is computed again."""
+        with _errors("materializing", table):
+            kept = table.persist()
+            kept.count()
+            return kept
+
+    def batches(self, table: DataFrame) -> pa.RecordBatchReader:
+        """The rows as Arrow, through the driver."""
+        with _errors("running", table):
+            return table.toArrow().to_reader()
+
+    def write_files(
+        self, table: DataFrame, folder: str, format: str, *, partition_by: Sequence[str], order: str, single: bool,
+        file_bytes: int, options: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Spark's writer. Adaptive execution merges and splits the last shuffle to the wanted file size."""
+        advisory = "spark.sql.adaptive.advisoryPartitionSizeInBytes"
+        before = self.session.conf.get(advisory)
+        with _errors(f"writing {format} files", table):
+            frame = table
+            if order:
+                frame = self.query(f"SELECT * FROM t ORDER BY {order}", {"t": table})
+            elif not single:
+                # Shuffled rows are about 3 times their size in a file.
+                self.session.conf.set(advisory, str(3 * file_bytes))
+                frame = table.hint("rebalance", *partition_by)
+            if single:
+                frame = frame.coalesce(1)
+            writer = frame.write.mode("append").options(**options)
+            if partition_by:
+                writer = writer.partitionBy(*partition_by)
+            try:
+                writer.format("json" if format == "ndjson" else format).save(_uri(folder))
+            finally:
+                self.session.conf.set(advisory, before)
+
+    def explain(self, table: DataFrame) -> str:
+        """Spark's physical plan."""
+        with _errors("planning", table):
+            return str(table._explain_string()) if hasattr(table, "_explain_string") else _printed(table)
+
+    def is_narrow(self, table: DataFrame) -> bool:
+        """No exchange in the physical plan."""
+        return "Exchange" not in self.explain(table)
+
+    # -- the session ----------------------------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Stop the session's jobs; they end with an error."""
+        self.session.interruptAll()
+
+    def close(self) -> None:
+        """Stop the session, if it was opened here."""
+        if self.owned:
+            self.session.stop()
+
+    def __enter__(self) -> SparkEngine:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- private --------------------------------------------------------------------------------------------------------
+
+    def _opens(self, source: Source) -> bool:
+        """Whether Spark's own readers can open the files: the wheel has no S3 client and no zstd for text."""
+        if source.format == "arrow" or (source.format != "parquet" and any(p.endswith(".zst") for p in source.paths)):
+            return False
+        return not source.remote or self._has_filesystem(source.paths[0])
+
+    def _has_filesystem(self, url: str) -> bool:
+        try:
+            context = self.session.sparkContext
+            path = context._jvm.org.apache.hadoop.fs.Path(url)  # type: ignore[union-attr]
+            path.getFileSystem(context._jsc.hadoopConfiguration())
+        except (PySparkException, AttributeError, Exception):
+            return False
+        return True
+
+    def _staged(self, source: Source, options: Mapping[str, Any]) -> DataFrame:
+        """What Spark cannot open, copied by the embedded engine to Parquet in the scratch folder, which workers must see."""
+        folder = tempfile.mkdtemp(prefix="penstock-stage-", dir=self.scratch)
+        weakref.finalize(self.session, _remove, folder)
+        with DuckDBEngine.open() as embedded:
+            table = embedded.read(source.paths if not source.hive else source.root, source.format, **options)
+            embedded.write_files(
+                table, folder, "parquet", partition_by=(), order="", single=False, file_bytes=128 << 20, options={}
+            )
+        return self.session.read.parquet(_uri(folder))
+
+
+# -- opening --------------------------------------------------------------------------------------------------------------
+
+
+def _reach(master: str) -> None:
+    """Fail within seconds where no master listens: Spark itself tries for a minute and then ends the JVM."""
+    if not master.startswith(("spark://", "sc://")):
+        return
+    addresses = master.split("://")[1].split("/")[0].split(",")
+    for address in addresses:
+        host, _, port = address.partition(":")
+        try:
+            number = int(port or (7077 if master.startswith("spark://") else 15002))
+            socket.create_connection((host, number), timeout=5).close()
+        except ValueError:
+            raise UsageError(f'"{address}" is not a host and port', "write it like spark://127.0.0.1:7077") from None
+        except OSError as error:
+            last = error
+        else:
+            return
+    raise UsageError(f"nothing answers at {master}: {last}", "is the master running, and is that its port?")
+
+
+def _refuse_second(master: str) -> None:
+    active = SparkSession.getActiveSession()
+    running = active.conf.get("spark.master", "") if active is not None else master
+    if active is not None and running != master:
+        raise UsageError(
+            f"this process runs Spark on {running} already, and one process has one Spark application",
+            "close that engine first, or use Spark Connect (sc://host:port) for the other",
+        )
+
+
+def _on_this_machine(master: str) -> bool:
+    return master.startswith(("local", "spark://127.", "spark://localhost"))
+
+
+def _pin(session: SparkSession) -> SparkSession:
+    if session not in _pinned:
+        for key, value in PINNED.items():
+            session.conf.set(key, value)
+        _pinned.add(session)
+    return session
+
+
+def _remove(folder: str) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+# -- names, types, paths ----------------------------------------------------------------------------------------------------
+
+_quote = lambda name: sql.quote(name, "spark")  # noqa: E731 - `sql` is a parameter's name in `query`
+
+_TYPES = {
+    "tinyint": "TINYINT", "smallint": "SMALLINT", "int": "INTEGER", "bigint": "BIGINT", "float": "FLOAT",
+    "double": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN", "date": "DATE", "binary": "BLOB",
+    "timestamp_ntz": "TIMESTAMP", "timestamp": "TIMESTAMP WITH TIME ZONE", "void": "NULL",
+}  # fmt: skip
+
+
+def _duckdb_type(kind: Any) -> str:
+    text = kind.simpleString()
+    if text.startswith("decimal"):
+        return str(text.upper())
+    if text.startswith("array"):
+        return f"{_duckdb_type(kind.elementType)}[]"
+    if text.startswith("map"):
+        return f"MAP({_duckdb_type(kind.keyType)}, {_duckdb_type(kind.valueType)})"
+    if text.startswith("struct"):
+        fields = ", ".join(f"{sql.quote(f.name)} {_duckdb_type(f.dataType)}" for f in kind.fields)
+        return f"STRUCT({fields})"
+    return _TYPES.get(text, str(text.upper()))
+
+
+def _spark_arrow(data: pa.Table) -> pa.Table:
+    """Arrow data in the types that Spark has: no unsigned integers, no dictionaries, times in microseconds."""
+    import pyarrow as pa
+
+    def plain(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_dictionary(kind):
+            return plain(kind.value_type)
+        if pa.types.is_uint64(kind):
+            return pa.decimal128(20, 0)
+        if pa.types.is_unsigned_integer(kind):
+            return {8: pa.int16(), 16: pa.int32(), 32: pa.int64()}[kind.bit_width]
+        if pa.types.is_timestamp(kind):
+            return pa.timestamp("us", "UTC" if kind.tz else None)
+        if pa.types.is_large_string(kind) or kind == pa.string_view():
+            return pa.string()
+        if pa.types.is_float16(kind):
+            return pa.float32()
+        return kind
+
+    schema = pa.schema([pa.field(f.name, plain(f.type)) for f in data.schema])
+    return data if schema.equals(data.schema) else data.cast(schema, safe=False)
+
+
+def _uri(path: str) -> str:
+    return path if "://" in path else Path(os.path.abspath(path)).as_uri()
+
+
+def _is_lines(path: str) -> bool:
+    """Whether a JSON file is one object a line, not one array."""
+    import gzip
+
+    with gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb") as file:
+        return not file.read(4096).lstrip().startswith(b"[")
+
+
+def _printed(table: DataFrame) -> str:
+    import contextlib
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        table.explain()
+    return text.getvalue()
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _errors(step: str, statement: Any) -> Iterator[None]:
+    """Raise Spark's errors as ours, once, with the step and the SQL."""
+    try:
+        yield
+    except PenstockError:
+        raise
+    except (PySparkException, OSError, RuntimeError) as error:
+        raise _ours(error, step, statement if isinstance(statement, str) else "") from error
+
+
+def _ours(error: Exception, step: str, statement: str) -> PenstockError:
+    message = str(error)
+    what = f"{step}: {message.strip().splitlines()[0] if message.strip() else type(error).__name__}"
+    shown = f"the SQL was: {statement}" if statement else ""
+    if "No space left on device" in message:
+        return OutputError(what, "free some space; what was there before is intact")
+    if any(sign in message for sign in ("MALFORMED_RECORD", "FAILED_READ_FILE", "CANNOT_READ_FILE", "Unexpected end of", "PATH_NOT_FOUND")):
+        return InputError(what, "the file may be broken, cut short, or not of the format that its name says")
+    if isinstance(error, (AnalysisException, ParseException)):
+        return UsageError(what, shown)
+    return EngineError(what, shown)

@@ -1,0 +1,118 @@
+"""A real standalone Spark cluster on loopback, made of what the PySpark wheel carries: one master, two workers.
+
+A Python process can hold one classic Spark session only, and the test run holds a local one already: whatever works on
+this cluster runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+WORKERS = 2
+PATIENCE = 60.0  # seconds; both workers have registered within 6 on two busy cores
+
+# Ends with its whole process group when its standard input closes: when we say so, or when we are gone, however that
+# came about. Executors are children of their worker, so they are of its group.
+LEASH = '"$@" </dev/null & read -r _; kill -9 0'
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the cluster answers and which process groups it is made of."""
+
+    url: str
+    page: str
+    groups: tuple[int, ...]
+    logs: Path
+
+    def executors(self) -> set[int]:
+        """The process ids of the executors at work, of every application."""
+        listed = subprocess.run(["ps", "-eo", "pid=,pgid=,args="], capture_output=True, text=True, check=True).stdout
+        processes = (line.split(maxsplit=2) for line in listed.splitlines())
+        return {
+            int(pid)
+            for pid, group, command in processes
+            if int(group) in self.groups and "CoarseGrainedExecutorBackend" in command
+        }
+
+
+@contextlib.contextmanager
+def standalone(folder: Path) -> Iterator[Cluster]:
+    """Run a master and two workers of one core each; their logs and scratch stay under `folder`."""
+    environment = os.environ | {
+        "SPARK_LOCAL_IP": "127.0.0.1",  # else the machine's own name must resolve
+        "SPARK_LOCAL_DIRS": str(folder / "scratch"),
+        "SPARK_WORKER_DIR": str(folder / "work"),
+        "SPARK_DAEMON_MEMORY": "256m",
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    with contextlib.ExitStack() as started:
+
+        def start(name: str, role: str, *arguments: str) -> int:
+            log = started.enter_context((folder / f"{name}.log").open("wb"))
+            command = [_spark_class(), f"org.apache.spark.deploy.{role}", "--host", "127.0.0.1", "--webui-port", "0"]
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", LEASH, "sh", *command, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+            started.callback(_stop, process)
+            return process.pid
+
+        master = start("master", "master.Master", "--port", "0")
+        log = folder / "master.log"
+        port = _wait(lambda: _port("sparkMaster", log), "the master has no port", log)
+        page = f"http://127.0.0.1:{_wait(lambda: _port('MasterUI', log), 'the master has no page', log)}"
+        url = f"spark://127.0.0.1:{port}"
+        workers = [start(f"worker-{i}", "worker.Worker", "-c", "1", "-m", "2g", url) for i in range(WORKERS)]
+        _wait(lambda: _alive(page) == WORKERS, "the workers have not registered", log)
+        yield Cluster(url, page, (master, *workers), folder)
+
+
+def _spark_class() -> str:
+    spec = find_spec("pyspark")
+    assert spec is not None and spec.origin is not None
+    return str(Path(spec.origin).parent / "bin" / "spark-class")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(timeout=PATIENCE)
+
+
+def _port(service: str, log: Path) -> str | None:
+    found = re.search(rf"Successfully started service '{service}' on port (\d+)", log.read_text(errors="replace"))
+    return found[1] if found else None
+
+
+def _alive(page: str) -> int:
+    with urllib.request.urlopen(f"{page}/json/", timeout=PATIENCE) as answer:
+        return int(json.load(answer)["aliveworkers"])
+
+
+def _wait(look: Callable[[], T], complaint: str, log: Path) -> T:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):  # the page is announced a moment before it answers
+            if found := look():
+                return found
+        time.sleep(0.1)
+    raise TimeoutError(f"{complaint} after {PATIENCE:.0f} s; its log ends: {log.read_text(errors='replace')[-2000:]}")

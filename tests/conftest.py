@@ -1,0 +1,164 @@
+"""What the tests stand on: both engines, tables laid out unkindly on each, and a Spark cluster.
+
+A test that asks for `engine`, `table`, `layouts` or `explore` runs on every engine. Sessions are opened at first need
+and serve the whole run. Nothing here or in a test may depend on the machine's time zone: the run has an odd one.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import penstock as ps
+from clusters import Cluster, standalone
+from penstock.engines.engine import Engine, Table
+
+# Before any engine starts: a zone 12:45 ahead of UTC, with summer time. Whatever reads the machine's zone shows it.
+os.environ["TZ"] = "Pacific/Chatham"
+time.tzset()
+
+# The same examples in every run, so that a red run is red again; Spark's first query of a kind takes a second or more.
+settings.register_profile("penstock", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("penstock")
+
+EXAMPLES = {"duckdb": 80, "spark": 15}  # a query costs about 20 ms on DuckDB, 0.3 s on Spark
+
+INSTALL_JAVA = "apt-get install openjdk-17-jre-headless"
+
+
+# -- engines -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def duckdb_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The embedded engine, with two threads however many the machine has."""
+    with ps.connect("duckdb", threads=2, scratch=str(tmp_path_factory.mktemp("duckdb"))) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def spark_engine(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One local Spark session for the run; no setting that would hide what several partitions do."""
+    scratch = tmp_path_factory.mktemp("spark")
+    own = {
+        "spark.sql.shuffle.partitions": 3,  # more than one, or a shuffle is none; the usual 200 tasks take seconds
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),  # else a folder appears where pytest was started
+    }
+    with ps.connect("local[2]", scratch=str(scratch), **own) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session", params=["duckdb", "spark"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn."""
+    return request.getfixturevalue(f"{request.param}_engine")
+
+
+@pytest.fixture(scope="session")
+def spark(spark_engine: Any) -> Any:
+    """The Spark session beneath the Spark engine."""
+    return spark_engine.session
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def table(engine: Engine) -> Callable[..., Table]:
+    """Make a table of the engine from literal rows or Arrow: its rows shuffled, in several pieces."""
+    return functools.partial(LAYOUTS[engine.name], engine)
+
+
+@pytest.fixture(scope="session")
+def layouts(engine: Engine) -> Callable[[pa.Table], list[Table]]:
+    """The same rows laid out in several ways: other orders, other pieces, one piece."""
+    layout = LAYOUTS[engine.name]
+    return lambda data: [layout(engine, data, seed=seed, pieces=pieces) for seed, pieces in [(1, 3), (2, 7), (3, 1)]]
+
+
+@pytest.fixture(scope="session")
+def explore(engine: Engine) -> Callable[..., None]:
+    """Run a check on examples of the strategies: many on DuckDB, few on Spark."""
+
+    def run(check: Callable[..., None], *strategies: st.SearchStrategy[Any]) -> None:
+        settings(max_examples=EXAMPLES[engine.name])(given(*strategies)(check))()
+
+    return run
+
+
+def shuffled(data: pa.Table | list[dict[str, Any]], seed: int) -> pa.Table:
+    """Arrow data in an order of chance that is the same in every run."""
+    arrow = data if isinstance(data, pa.Table) else pa.Table.from_pylist(data)
+    order = list(range(arrow.num_rows))
+    random.Random(seed).shuffle(order)
+    return arrow.take(pa.array(order, pa.int64()))
+
+
+def _on_duckdb(engine: Engine, data: Any, *, seed: int = 0, pieces: int = 3) -> Table:
+    arrow = shuffled(data, seed)
+    batches = arrow.combine_chunks().to_batches(max_chunksize=max(1, -(-arrow.num_rows // pieces)))
+    return engine.adopt(pa.Table.from_batches(batches, arrow.schema))
+
+
+def _on_spark(engine: Engine, data: Any, *, seed: int = 0, pieces: int = 3) -> Table:
+    arrow = shuffled(data, seed)
+    table = engine.adopt(arrow).repartition(pieces)
+    assert pieces == 1 or arrow.num_rows == 0 or table.rdd.getNumPartitions() > 1
+    return table
+
+
+LAYOUTS: dict[str, Callable[..., Table]] = {"duckdb": _on_duckdb, "spark": _on_spark}
+
+
+# -- Java and the cluster ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def java() -> None:
+    """Java 17 or newer; where it is missing, what needs it is skipped, and fails in CI."""
+    if (complaint := _java_missing()) is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(complaint, pytrace=False)
+    pytest.skip(complaint)
+
+
+@pytest.fixture(scope="session")
+def cluster(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A standalone Spark cluster of two workers; what uses it runs in a process of its own."""
+    with standalone(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@functools.cache
+def _java_missing() -> str | None:
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    if not java or not Path(java).exists():
+        return f"Spark needs Java 17 or newer and there is none: {INSTALL_JAVA}"
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', said)
+    if version and int(version[1]) >= 17:
+        return None
+    return f"Spark needs Java 17 or newer, {java} is {said.splitlines()[0] if said else 'silent'}: {INSTALL_JAVA}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly that half of the tests did not run, and what to type."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if INSTALL_JAVA in str(report.longrepr)]
+    if skipped:
+        terminalreporter.section("SPARK WAS NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{len(skipped)} tests were skipped. {_java_missing()}", red=True, bold=True)
