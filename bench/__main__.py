@@ -31,6 +31,7 @@ def main(pattern: str, rows: int, rounds: int, seed: int, only: str, skip: str, 
         raise click.UsageError(f"no contender {', '.join(sorted(unknown))}; {pattern} has: {', '.join(contenders)}")
     names = [name for name in contenders if name in (wanted or contenders) and name not in unwanted]
 
+    setting = report.setting()
     with Console(stderr=True).status("") as status:
         outcome = harness.run(pattern, names, rows=rows, rounds=rounds, seed=seed, say=status.update)
     result = {
@@ -38,7 +39,7 @@ def main(pattern: str, rows: int, rounds: int, seed: int, only: str, skip: str, 
         "rows": rows,
         "rounds": rounds,
         "seed": seed,
-        **report.setting(),
+        **setting,
         "contenders": report.measures(outcome, contenders),
         "failed": outcome.failed,
         "left_out": outcome.left_out,

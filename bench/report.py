@@ -42,9 +42,13 @@ def measures(outcome: Outcome, contenders: dict[str, Contender]) -> dict[str, di
 
 
 def setting() -> dict[str, Any]:
-    """The versions and the machine, without its name."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    machine = {"cores": os.cpu_count(), "memory_bytes": memory, "system": f"{platform.system()} {platform.machine()}"}
+    """The versions and the machine, without its name; `load` tells whether others were using it."""
+    machine = {
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load": os.getloadavg()[0],
+    }
     return {"machine": machine, "versions": {"python": platform.python_version()} | dict(_versions())}
 
 
@@ -65,7 +69,7 @@ def table(report: dict[str, Any]) -> RenderableType:
         )
     absent = [f"{name}: {reason}" for name, reason in (report["left_out"] | report["failed"]).items()]
     machine = report["machine"]
-    where = f"{machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['system']}"
+    where = f"{machine['cores']} cores (load {machine['load']:.1f} at the start), {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['system']}"
     versions = ", ".join(f"{package} {number}" for package, number in report["versions"].items())
     legend = "ratio: time over that of penstock on the same engine; above 1 penstock is faster"
     return Group(table, *map(Text, (*absent, legend, where, versions)))

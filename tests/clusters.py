@@ -23,7 +23,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 WORKERS = 2
-PATIENCE = 60.0  # seconds; both workers have registered within 6 on two busy cores
+PATIENCE = 120.0  # seconds; both workers have registered within 6 on two idle cores, 25 on crowded ones
 
 # Ends with its whole process group when its standard input closes: when we say so, or when we are gone, however that
 # came about. Executors are children of their worker, so they are of its group.
@@ -41,7 +41,7 @@ class Cluster:
 
     def executors(self) -> set[int]:
         """The process ids of the executors at work, of every application."""
-        listed = subprocess.run(["ps", "-eo", "pid=,pgid=,args="], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(["ps", "-wweo", "pid=,pgid=,args="], capture_output=True, text=True, check=True).stdout
         processes = (line.split(maxsplit=2) for line in listed.splitlines())
         return {
             int(pid)
@@ -111,7 +111,8 @@ def _alive(page: str) -> int:
 def _wait(look: Callable[[], T], complaint: str, log: Path) -> T:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):  # the page is announced a moment before it answers
+        # The page is announced a moment before it answers, and answers a moment before it answers in JSON.
+        with contextlib.suppress(OSError, json.JSONDecodeError):
             if found := look():
                 return found
         time.sleep(0.1)

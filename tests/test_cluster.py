@@ -19,7 +19,7 @@ from penstock.testing import assert_tables_equal, rows
 
 pytestmark = pytest.mark.cluster
 
-ROWS = 400_000
+ROWS = 200_000
 KEYS = 20_000
 TASKS = 40  # of the reducing stage
 
@@ -32,11 +32,12 @@ def heavy_query(url: str) -> None:
     settings = {
         "spark.sql.shuffle.partitions": TASKS,
         "spark.sql.adaptive.coalescePartitions.enabled": False,  # else the little data becomes two tasks
+        "spark.shuffle.io.retryWait": "200ms",  # not thrice 5 s before a lost executor is believed lost
     }
     with ps.connect(url, **settings) as engine:
         numbers = engine.query(f"SELECT id, id % {KEYS} AS k FROM range(0, {ROWS}, 1, 8)", {})
         groups = ps.aggregate(numbers, "k", n="count(*)", total="sum(id)")
-        slow = "sha2(repeat(cast(k AS string), 20000), 512)"  # 0.2 s a task
+        slow = "sha2(repeat(cast(k AS string), 10000), 512)"  # 0.1 s a task
         hashed = engine.query(f"SELECT k % 10 AS digit, n, total, length({slow}) AS length FROM t", {"t": groups})
         answer = ps.aggregate(hashed, "digit", n="sum(n)", total="sum(total)", length="sum(length)")
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.annotate_types import annotate_types
 
 from penstock.errors import UsageError
 
@@ -155,13 +156,17 @@ def _parsed(sql: str, shown: str) -> exp.Expression:
 # -- one dialect, two engines -------------------------------------------------------------------------------------------
 
 
-def spell(text: str, dialect: str, *, query: bool = False) -> str:
+def spell(text: str, dialect: str, types: Mapping[str, str] | None = None, *, query: bool = False) -> str:
     """An expression (or a whole query) of our dialect, with our meanings, in an engine's dialect.
+
+    `types` are the columns' types, for the few meanings that rest on them.
 
     >>> spell("a / b", "spark")
     'CAST(a AS DOUBLE) / NULLIF(CAST(b AS DOUBLE), 0)'
     """
     tree = _parsed(text, text) if query else expression(text)
+    if types:
+        tree = _annotated(tree, types)
     rules: Mapping[type[exp.Expression], Callable[..., exp.Expression]] = {**MEANING, **(SPARK if dialect == "spark" else {})}
     # Deepest first, so that a rule sees operands that are spelled already and its own output is not visited again.
     for node in reversed(list(tree.walk(bfs=True))):
@@ -170,11 +175,26 @@ def spell(text: str, dialect: str, *, query: bool = False) -> str:
             rule = _NAMED.get(node.name.lower()) if dialect == "spark" else None
         if rule is not None:
             replacement = rule(node, dialect)
+            replacement.type = node.type
             if node is tree:
                 tree = replacement
             elif replacement is not node:
                 node.replace(replacement)
     return tree.sql(dialect)
+
+
+def _annotated(tree: exp.Expression, types: Mapping[str, str]) -> exp.Expression:
+    """The expression with a type on every node; sqlglot looks columns up only behind their table's name."""
+    known = {name.casefold(): name for name in types}
+    columns = [c for c in tree.find_all(exp.Column) if not c.table and c.name.casefold() in known]
+    for column in columns:
+        column.set("table", exp.to_identifier("t"))
+        column.this.replace(exp.to_identifier(known[column.name.casefold()], quoted=True))
+    query = exp.Select(expressions=[tree]).from_("t", copy=False)
+    annotate_types(query, schema={"t": dict(types)}, dialect="duckdb")
+    for column in columns:
+        column.set("table", None)
+    return query.expressions[0].pop()
 
 
 def type_for(duckdb_type: str, dialect: str) -> str:
@@ -201,18 +221,34 @@ def _divide(node: exp.Div, dialect: str) -> exp.Expression:
     return exp.Div(this=left.copy(), expression=exp.Nullif(this=right.copy(), expression=exp.Literal.number(0)))
 
 
+_FRACTIONAL = tuple(exp.DataType.REAL_TYPES)
 _REMAINDER_CROSSES = "(a_ % NULLIF(b_, 0) <> 0 AND (a_ % NULLIF(b_, 0) < 0) <> (b_ < 0))"
 
 
 def _floor_divide(node: exp.IntDiv, dialect: str) -> exp.Expression:
+    left, right = node.this, node.expression
+    if dialect == "spark" and any(side.is_type(*_FRACTIONAL) for side in (left, right)):
+        ratio = _sql("CAST(a_ AS DOUBLE) / NULLIF(CAST(b_ AS DOUBLE), 0)", a=left, b=right)  # DIV takes integers only
+        return _rounded(exp.Floor(this=ratio), dialect)
     quotient = "a_ // NULLIF(b_, 0)" if dialect == "spark" else "TRUNC(a_ // NULLIF(b_, 0))"  # 7.5 // 2 is 3.75 there
-    template = f"{quotient} - CASE WHEN {_REMAINDER_CROSSES} THEN 1 ELSE 0 END"
-    return _sql(template, a=node.this, b=node.expression)
+    return _sql(f"{quotient} - CASE WHEN {_REMAINDER_CROSSES} THEN 1 ELSE 0 END", a=left, b=right)
 
 
 def _modulo(node: exp.Mod, _: str) -> exp.Expression:
     template = f"CASE WHEN {_REMAINDER_CROSSES} THEN a_ % NULLIF(b_, 0) + b_ ELSE a_ % NULLIF(b_, 0) END"
     return _sql(template, a=node.this, b=node.expression)
+
+
+def _cast(node: exp.Cast, dialect: str) -> exp.Expression:
+    """A fraction cast to an integer is rounded, as DuckDB does (doubles half to even, decimals half up); Spark cuts it off."""
+    if dialect != "spark" or not node.to.is_type(*exp.DataType.INTEGER_TYPES) or not node.this.is_type(*_FRACTIONAL):
+        return node
+    rounding = "bround" if node.this.is_type("double", "float") else "round"
+    return exp.Cast(this=_function(rounding, node.this), to=node.to.copy())
+
+
+def _count_if(node: exp.CountIf, _: str) -> exp.Expression:
+    return _sql("count(CASE WHEN x_ THEN 1 END)", x=node.this)  # DuckDB's count_if of no rows is null
 
 
 def _any_value(node: exp.IgnoreNulls, _: str) -> exp.Expression:
@@ -224,6 +260,8 @@ MEANING: Mapping[type[exp.Expression], Callable[..., exp.Expression]] = {
     exp.Div: _divide,
     exp.IntDiv: _floor_divide,
     exp.Mod: _modulo,
+    exp.Cast: _cast,
+    exp.CountIf: _count_if,
     exp.IgnoreNulls: _any_value,  # which value is not left to the engine: the least
 }
 
@@ -271,8 +309,10 @@ def _sorted_list(node: exp.ArrayAgg, _: str) -> exp.Expression:
     return _function("sort_array", _function("collect_list", inner.this), exp.var(ascending))  # type: ignore[arg-type]
 
 
-def _as_double(node: exp.Expression, _: str) -> exp.Expression:
-    return exp.cast(node.copy(), "double")
+def _rounded(node: exp.Floor | exp.Ceil, _: str) -> exp.Expression:
+    """Spark's floor is a long: 0 for NaN, the highest long for 1e300. From 2^52 on every double is whole already."""
+    whole = exp.cast(node.copy(), "double")
+    return _sql("CASE WHEN abs(x_) < 4503599627370496 THEN whole_ ELSE CAST(x_ AS DOUBLE) END", x=node.this, whole=whole)
 
 
 def _replace_first(node: exp.RegexpReplace, _: str) -> exp.Expression:
@@ -286,11 +326,11 @@ SPARK: Mapping[type[exp.Expression], Callable[..., exp.Expression]] = {
     exp.ArrayAgg: _sorted_list,
     exp.Avg: lambda node, _: exp.Avg(this=exp.cast(node.this.copy(), "double"))
     if not isinstance(node.this, exp.Distinct) else node,  # avg(decimal) stays a decimal there
-    exp.Ceil: _as_double,  # bigint there, double here
+    exp.Ceil: _rounded,
     exp.DateDiff: _date_diff,
     exp.DayOfWeek: lambda node, _: exp.paren(exp.Sub(this=node.copy(), expression=exp.convert(1))),  # Sunday: 1 there, 0 here
     exp.DayOfWeekIso: lambda node, _: _sql("weekday(x_) + 1", x=node.this),
-    exp.Floor: _as_double,
+    exp.Floor: _rounded,
     exp.Log: lambda node, _: _function("log10", node.this) if node.args.get("expression") is None else node,
     exp.PercentileCont: _quantile("percentile_cont"),
     exp.PercentileDisc: _quantile("percentile_disc"),

@@ -147,13 +147,15 @@ def resolve_in(present: Mapping[str, str], names: Iterable[str]) -> list[str]:
 def grouped(table: Table, by: By) -> tuple[Table, list[str]]:
     """A table that has the group keys as columns, and their names; keys given as expressions are computed first."""
     if isinstance(by, Mapping):
+        engine, present = engine_of(table), columns(table)
         for expression in by.values():
-            resolve(table, sql.columns_of(expression))
-        engine = engine_of(table)
-        computed = ", ".join(f"{sql.spell(e, engine.name)} AS {sql.quote(name, engine.name)}" for name, e in by.items())
-        kept = [name for name in columns(table) if name.casefold() not in {key.casefold() for key in by}]
-        select = ", ".join(filter(None, [sql.quoted(kept, engine.name), computed]))
-        return engine.query(f"SELECT {select} FROM t", {"t": table}), list(by)
+            resolve_in(present, sql.columns_of(expression))
+        replaced = {name.casefold() for name in by}
+        kept = [sql.quote(name, engine.name) for name in present if name.casefold() not in replaced]
+        computed = [
+            f"{sql.spell(expression, engine.name, present)} AS {sql.quote(name, engine.name)}" for name, expression in by.items()
+        ]
+        return engine.query(f"SELECT {', '.join([*kept, *computed])} FROM t", {"t": table}), list(by)
     names = resolve(table, [by] if isinstance(by, str) else by)
     if len(set(names)) < len(names):
         raise UsageError(f"a group key is named twice: {', '.join(names)}", "name each once")
@@ -165,7 +167,7 @@ def type_of(table: Table, expression: str) -> str:
     engine, present = engine_of(table), columns(table)
     if plain := sql.plain_column(expression):
         return present[resolve_in(present, [plain])[0]]
-    bound = engine.query(f"SELECT {sql.spell(expression, engine.name)} AS x FROM t", {"t": table})
+    bound = engine.query(f"SELECT {sql.spell(expression, engine.name, present)} AS x FROM t", {"t": table})
     return engine.columns(bound)["x"]
 
 

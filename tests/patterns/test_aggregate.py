@@ -1,5 +1,6 @@
 """`aggregate`: one row a group."""
 
+import re
 from datetime import datetime
 from decimal import Decimal
 
@@ -78,8 +79,8 @@ def test_an_integer_sum_is_exact_or_an_error(table):
     largest = table([{"x": 2**63 - 1}, {"x": 2**63 - 1}])
     try:
         found = rows(ps.aggregate(largest, [], total="sum(x)"))
-    except ps.PenstockError as error:
-        assert "overflow" in str(error).lower()
+    except ps.EngineError as error:
+        assert re.search("overflow|out of range|cannot be represented", str(error), re.IGNORECASE)
     else:
         assert found == [{"total": 2**64 - 2}]
 

@@ -39,7 +39,7 @@ def derive(t: Table, **columns_: str) -> Table:
     engine, present = engine_of(t), columns(t)
     for expression in columns_.values():
         resolve(t, sql.columns_of(expression))
-    new = {name.casefold(): (name, sql.spell(text, engine.name)) for name, text in columns_.items()}
+    new = {name.casefold(): (name, sql.spell(text, engine.name, present)) for name, text in columns_.items()}
     select = []
     for name in present:
         replaced, text = new.pop(name.casefold(), (name, sql.quote(name, engine.name)))

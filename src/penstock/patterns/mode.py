@@ -62,11 +62,12 @@ def _statement(keys: list[str], column: str, present: dict[str, str], ties: str,
     counts = f"SELECT {select}, count({sql.quote(column, dialect)}) AS n FROM t GROUP BY {positions}"
     shown = "".join(f"{name} AS {sql.quote(key, dialect)}, " for key, name in zip(keys, names, strict=False))
     if ties == "all":
-        # 2. Keep every value that reaches its group's highest count.
-        partition = f"PARTITION BY {', '.join(names[:-1])}" if keys else ""
-        best = f"SELECT *, max(n) OVER ({partition}) AS best FROM counts"
-        counted = f"WITH counts AS ({counts}), best AS ({best}) SELECT {shown}value, n FROM best WHERE n = best"
-        return counted
+        # 2. Keep every value that reaches its group's highest count; a table without rows has the count 0 too.
+        if keys:
+            best = f"SELECT *, max(n) OVER (PARTITION BY {', '.join(names[:-1])}) AS best FROM counts"
+            return f"WITH counts AS ({counts}), best AS ({best}) SELECT {shown}value, n FROM best WHERE n = best"
+        best = "SELECT coalesce(max(n), 0) AS best FROM counts"
+        return f"WITH counts AS ({counts}), best AS ({best}) SELECT value, best AS n FROM best LEFT JOIN counts ON n = best"
     # 2. One pass over the counts with a combined key: 1.3 s where the window form takes 2.0 s (20 M rows, 5.6 M pairs).
     key = sql.sort_key([(sql.Order("n", descending=True), "BIGINT"), (sql.Order("value"), kinds[-1])], dialect)
     grouping = f" GROUP BY {', '.join(names[:-1])}" if keys else ""

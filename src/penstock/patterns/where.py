@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from penstock import sql
 from penstock.errors import UsageError
-from penstock.tables import Table, engine_of, resolve, type_of
+from penstock.tables import Table, columns, engine_of, resolve, type_of
 
 __all__ = ["where"]
 
@@ -38,4 +38,4 @@ def where(t: Table, predicate: str) -> Table:
     if kind not in ("BOOLEAN", "NULL"):
         raise UsageError(f"{predicate} is no condition, it is {kind}", f"compare it with something: {predicate} = …")
     engine = engine_of(t)
-    return engine.query(f"SELECT * FROM t WHERE {sql.spell(predicate, engine.name)}", {"t": t})
+    return engine.query(f"SELECT * FROM t WHERE {sql.spell(predicate, engine.name, columns(t))}", {"t": t})
