@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from bench.harness import Outcome
@@ -54,10 +54,10 @@ def setting() -> dict[str, Any]:
 
 def table(report: dict[str, Any]) -> RenderableType:
     """Contenders in the order of their file, then who is missing and why, then where it ran."""
-    table = Table(title=f"{report['pattern']}, {report['rows']:,} rows, {report['rounds']} rounds", box=SIMPLE)
-    table.add_column("contender", no_wrap=True)
-    for heading in ("median s", "min - max", "ratio", "peak MB", "shuffled MB"):
-        table.add_column(heading, justify="right")
+    title = f"{report['pattern']}, {report['rows']:,} rows, {report['rounds']} rounds"
+    table = Table(Column("contender", no_wrap=True), title=title, box=SIMPLE, pad_edge=False)
+    for heading in ("median s", "min - max", "ratio", "peak MB", "moved MB"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, of in report["contenders"].items():
         table.add_row(
             name,
@@ -67,12 +67,14 @@ def table(report: dict[str, Any]) -> RenderableType:
             f"{of['peak_bytes'] / 1e6:,.0f}" if of["peak_bytes"] else "",
             f"{of['moved_bytes'] / 1e6:,.1f}" if of["engine"] == "spark" else "",
         )
-    absent = [f"{name}: {reason}" for name, reason in (report["left_out"] | report["failed"]).items()]
-    machine = report["machine"]
-    where = f"{machine['cores']} cores (load {machine['load']:.1f} at the start), {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['system']}"
-    versions = ", ".join(f"{package} {number}" for package, number in report["versions"].items())
-    legend = "ratio: time over that of penstock on the same engine; above 1 penstock is faster"
-    return Group(table, *map(Text, (*absent, legend, where, versions)))
+    machine, memory = report["machine"], report["machine"]["memory_bytes"] / 2**30
+    lines = (
+        *(f"{name}: {reason}" for name, reason in (report["left_out"] | report["failed"]).items()),
+        "ratio: time over that of penstock on the same engine; above 1 penstock is faster",
+        f"{machine['cores']} cores, {memory:.0f} GiB, {machine['system']}, load {machine['load']:.1f} at the start",
+        ", ".join(f"{package} {number}" for package, number in report["versions"].items()),
+    )
+    return Group(table, *map(Text, lines))
 
 
 def _versions() -> Iterator[tuple[str, str]]:

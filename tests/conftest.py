@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -83,10 +84,21 @@ def table(engine: Engine) -> Callable[..., Table]:
 
 
 @pytest.fixture(scope="session")
-def layouts(engine: Engine) -> Callable[[pa.Table], list[Table]]:
-    """The same rows laid out in several ways: other orders, other pieces, one piece."""
-    layout = LAYOUTS[engine.name]
-    return lambda data: [layout(engine, data, seed=seed, pieces=pieces) for seed, pieces in [(1, 3), (2, 7), (3, 1)]]
+def layouts(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Any], list[Table]]]:
+    """The same rows laid out in several ways: other orders, other pieces, files, another number of threads."""
+    others = [ps.connect(target, **own) for target, own in OTHER_ENGINES[engine.name]]
+
+    def lay_out(data: Any) -> list[Table]:
+        folder = tmp_path_factory.mktemp("layout")
+        arrow = shuffled(data, seed=4)
+        for number, start in enumerate(range(0, arrow.num_rows, 400)):
+            pq.write_table(arrow.slice(start, 400), folder / f"{number}.parquet", row_group_size=150)
+        in_memory = [LAYOUTS[engine.name](engine, data, seed=seed, pieces=pieces) for seed, pieces in [(1, 7), (2, 1)]]
+        return in_memory + [each.read(str(folder)) for each in (engine, *others)]
+
+    yield lay_out
+    for other in others:
+        other.close()
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +133,7 @@ def _on_spark(engine: Engine, data: Any, *, seed: int = 0, pieces: int = 3) -> T
 
 
 LAYOUTS: dict[str, Callable[..., Table]] = {"duckdb": _on_duckdb, "spark": _on_spark}
+OTHER_ENGINES: dict[str, list[tuple[str, dict[str, Any]]]] = {"duckdb": [("duckdb", {"threads": 1})], "spark": []}
 
 
 # -- Java and the cluster ----------------------------------------------------------------------------------------------

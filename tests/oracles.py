@@ -7,7 +7,9 @@ name; `where` and `derive` take Python functions of the row; an aggregate is a p
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -144,5 +146,12 @@ AGGREGATES: dict[str, Callable[[list[Any]], Any]] = {
     "bool_and": lambda values: all(values) if values else None,
     "bool_or": lambda values: any(values) if values else None,
     "count_if": lambda values: sum(map(bool, values)),
+    "list": lambda values: sorted(values, key=place),
+    "list_desc": lambda values: sorted(values, key=place, reverse=True),
+    "quantile_disc": lambda values: (
+        sorted(values, key=place)[max(0, math.ceil(0.75 * len(values)) - 1)] if values else None
+    ),
+    "bit_and": lambda values: functools.reduce(operator.and_, values) if values else None,
+    "bit_or": lambda values: functools.reduce(operator.or_, values) if values else None,
     "median": lambda values: _median(sorted(map(float, values), key=place)),
 }

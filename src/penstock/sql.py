@@ -33,6 +33,7 @@ __all__ = [
     "sort_key",
     "spell",
     "type_for",
+    "unused",
 ]
 
 
@@ -52,6 +53,18 @@ def quote(name: str, dialect: str = "duckdb") -> str:
 def quoted(names: Iterable[str], dialect: str = "duckdb", prefix: str = "") -> str:
     """A comma-separated list of identifiers, each behind `prefix`."""
     return ", ".join(prefix + quote(name, dialect) for name in names)
+
+
+def unused(name: str, present: Iterable[str]) -> str:
+    """A name that no column has, for what a plan carries along.
+
+    >>> unused("cut", ["k", "Cut"])
+    'cut_'
+    """
+    taken = {column.casefold() for column in present}
+    while name.casefold() in taken:
+        name += "_"
+    return name
 
 
 def literal(value: str, dialect: str = "duckdb") -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "native",
     "query",
     "read",
+    "refuse_names",
     "resolve",
     "resolve_in",
     "total_order",
@@ -185,6 +186,14 @@ def total_order(table: Table, order: str | Sequence[str]) -> list[tuple[sql.Orde
         terms.append((term, type_of(table, term.expression)))
     rest = [name for name, kind in present.items() if name not in named and "MAP(" not in kind]
     return terms + [(sql.Order(sql.quote(name)), present[name]) for name in rest]
+
+
+def refuse_names(keys: Iterable[str], results: Iterable[str]) -> None:
+    """Refuse group keys that are called like a column of the result."""
+    taken = {name.casefold() for name in results}
+    for key in keys:
+        if key.casefold() in taken:
+            raise UsageError(f'a group key is called "{key}", as a column of the result is', f'rename it: by={{"key": "{key}"}}')
 
 
 # -- SQL over tables ----------------------------------------------------------------------------------------------------

@@ -119,12 +119,86 @@ def test_agrees_with_the_oracle(table, explore):
         key, *values = data.column_names
         columns = dict(zip("qvb", values, strict=True))
         names = {letter: quote(column) for letter, column in columns.items()}
-        result = ps.aggregate(table(data), key, **{name: sql.format(**names) for name, (sql, _, _) in PORTABLE.items()})
+        computed = {name: sql.format(**names) for name, (sql, _, _) in PORTABLE.items()}
+        result = ps.aggregate(table(data), key, **computed)
 
         wanted = {name: (function, columns.get(letter)) for name, (_, function, letter) in PORTABLE.items()}
         assert_tables_equal(result, oracles.aggregate(data.to_pylist(), [key], **wanted))
 
     explore(check, tables(kinds(), "quarter", kinds(), "bool"))
+
+
+# Aggregates that look at an order or at bits, over a small integer (`i`) and a column of any kind (`v`).
+ORDERED = {
+    "whole": ("sum({i})", "sum", "i"),
+    "any": ("any_value({v})", "min", "v"),
+    "all": ("list({v} order by {v})", "list", "v"),
+    "all_down": ("list({i} order by {i} desc)", "list_desc", "i"),
+    "third": ("quantile_disc({i}, 0.75)", "quantile_disc", "i"),
+    "common_bits": ("bit_and({i})", "bit_and", "i"),
+    "bits": ("bit_or({i})", "bit_or", "i"),
+}
+
+
+def test_ordered_aggregates_agree_with_the_oracle(table, explore):
+    """On any table, lists come sorted and without nulls, a quantile is a value that occurs, `any_value` is the least."""
+
+    def check(data):
+        key, *values = data.column_names
+        columns = dict(zip("iv", values, strict=True))
+        names = {letter: quote(column) for letter, column in columns.items()}
+        computed = {name: sql.format(**names) for name, (sql, _, _) in ORDERED.items()}
+        result = ps.aggregate(table(data), key, **computed)
+
+        wanted = {name: (function, columns[letter]) for name, (_, function, letter) in ORDERED.items()}
+        assert_tables_equal(result, oracles.aggregate(data.to_pylist(), [key], **wanted))
+
+    explore(check, tables(kinds("text", "bool", "date"), "small", kinds()))
+
+
+def test_the_value_of_the_highest_row(table):
+    """`arg_max` takes the least value of the rows with the highest measure, `arg_min` of those with the lowest."""
+    result = ps.aggregate(
+        table(
+            [
+                {"k": 1, "x": "c", "y": 9},
+                {"k": 1, "x": "b", "y": 9},
+                {"k": 1, "x": None, "y": 99},
+                {"k": 1, "x": "z", "y": None},
+                {"k": 1, "x": "d", "y": 1},
+                {"k": 2, "x": None, "y": None},
+            ]
+        ),
+        "k",
+        highest="arg_max(x, y)",
+        lowest="arg_min(x, y)",
+    )
+
+    assert_tables_equal(result, [{"k": 1, "highest": "b", "lowest": "d"}, {"k": 2, "highest": None, "lowest": None}])
+
+
+def test_text_is_joined_in_an_order(table):
+    """`string_agg` joins the texts of a group in the order asked for, and skips nulls."""
+    words = table([{"k": 1, "w": "b"}, {"k": 1, "w": None}, {"k": 1, "w": "a"}, {"k": 2, "w": None}])
+
+    assert_tables_equal(
+        ps.aggregate(words, "k", text="string_agg(w, ', ' order by w)"),
+        [{"k": 1, "text": "a, b"}, {"k": 2, "text": None}],
+    )
+
+
+def test_expressions_over_aggregates(table):
+    """An aggregate may be computed from several, and division is true division, null by zero."""
+    result = ps.aggregate(table(SALES), "country", share="count(amount) / count(*)", rate="count(*) / count(amount)")
+
+    assert_tables_equal(
+        result,
+        [
+            {"country": "de", "share": 0.5, "rate": 2.0},
+            {"country": None, "share": 1.0, "rate": 1.0},
+            {"country": "fr", "share": 0.0, "rate": None},
+        ],
+    )
 
 
 def test_averages_of_decimals_are_floats(table, explore):
@@ -169,6 +243,32 @@ def test_any_layout_gives_the_same_rows(layouts):
     assert sum(row["n"] for row in first) == 2000
     for other in others:
         assert_tables_equal(other, first)
+
+
+def test_salting_the_hot_key_gives_the_same_rows(table):
+    """Dividing the heavy keys, or never doing so, changes no row."""
+    mergeable = {name: ALL[name] for name in ("n", "total", "mean", "least", "most")}
+    expected = rows(ps.aggregate(table(HOT), "k", skew="none", **mergeable))
+
+    assert_tables_equal(ps.aggregate(table(HOT), "k", skew="salt", **mergeable), expected)
+    assert_tables_equal(ps.aggregate(table(HOT), "k", skew="auto", **mergeable), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({}, "no aggregate"),
+        ({"skew": "often", "n": "count(*)"}, r"auto.*salt.*none"),
+        ({"country": "count(*)"}, "another name"),
+        ({"x": "amount + 1"}, r"aggregates nothing|no one answer"),
+        ({"x": "first(amount)"}, "portable"),
+        ({"x": "list(amount)"}, "order"),
+    ],
+)
+def test_what_has_no_one_meaning_is_refused(table, options, says):
+    """A call without aggregates, or with one that the engines do not agree on, is refused with what to do."""
+    with pytest.raises(ps.UsageError, match=says):
+        ps.aggregate(table(SALES), "country", **options)
 
 
 def test_an_unknown_column_is_named_with_its_nearest(table):

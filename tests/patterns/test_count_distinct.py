@@ -105,6 +105,15 @@ def test_without_columns_all_but_the_keys_count(table):
         ps.count_distinct(table(VISITS), by=["day", "user", "path"])
 
 
+def test_a_key_with_the_name_of_the_count_is_refused(table):
+    """Two columns of one name would come out; the message says how to rename the key."""
+    visits = table([{"n": 1, "user": "ann"}])
+
+    with pytest.raises(ps.UsageError, match="rename"):
+        ps.count_distinct(visits, "user", by="n")
+    assert_tables_equal(ps.count_distinct(visits, "user", by={"key": "n"}), [{"key": 1, "n": 1}])
+
+
 @pytest.mark.parametrize("error", [0, 1, -0.1])
 def test_the_error_is_a_share(table, error):
     """A relative error lies between 0 and 1."""

@@ -37,7 +37,7 @@ def test_an_old_name_is_replaced_in_its_place(table):
     assert_tables_equal(result, [{"a": 3, "b": 1}])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "t", "self", "columns"])
 def test_any_name_can_be_given_and_read(table, name):
     """A column may bear any name, also one that needs quoting in SQL."""
     named = ps.derive(table([{"x": 1}, {"x": None}]), **{name: "x + 1"})

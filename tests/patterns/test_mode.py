@@ -98,6 +98,16 @@ def test_an_unknown_column_is_named_with_its_nearest(table):
         ps.mode(table(VOTES), "vote", by="twon")
 
 
+@pytest.mark.parametrize("name", ["value", "n"])
+def test_a_key_with_a_name_of_the_result_is_refused(table, name):
+    """Two columns of one name would come out; the message says how to rename the key."""
+    votes = table([{name: 1, "vote": "a"}])
+
+    with pytest.raises(ps.UsageError, match="rename"):
+        ps.mode(votes, "vote", by=name)
+    assert_tables_equal(ps.mode(votes, "vote", by={"key": name}), [{"key": 1, "value": "a", "n": 1}])
+
+
 def test_ties_is_one_of_two(table):
     """Another word for `ties` is refused, and the message says what there is to choose from."""
     with pytest.raises(ps.UsageError, match=r"least.*all"):

@@ -114,6 +114,16 @@ def test_a_weight_that_is_no_number_fails_when_called(table):
         ps.top(table(HITS), "status", weight="path")
 
 
+@pytest.mark.parametrize(("name", "weight"), [("n", None), ("weight", "x")])
+def test_a_key_with_the_name_of_the_count_is_refused(table, name, weight):
+    """Two columns of one name would come out; the message says how to rename the key."""
+    hits = table([{name: "a", "x": 1}])
+
+    with pytest.raises(ps.UsageError, match="rename"):
+        ps.top(hits, name, weight=weight)
+    assert_tables_equal(ps.top(hits, {"key": name}, weight=weight), [{"key": "a", (weight and "weight") or "n": 1}])
+
+
 @pytest.mark.parametrize("n", [0, -1])
 def test_n_is_at_least_one(table, n):
     """Asking for no keys, or fewer, is a mistake."""

@@ -75,6 +75,17 @@ def test_a_key_may_be_an_expression(table):
     assert sorted(row["amount"] for row in found) == [5, 30]
 
 
+@pytest.mark.parametrize("ties", ["break", "all", "any"])
+@pytest.mark.parametrize("name", ["t", "value", "cut", "n", "the order key", "the order value"])
+def test_no_column_name_is_taken(table, name, ties):
+    """Names that a query might use inside itself are free for key, order and other columns."""
+    for key, value, other in [(name, "v", "o"), ("k", name, "o"), ("k", "v", name)]:
+        data = [{key: 1, value: 2, other: 1}, {key: 1, value: 3, other: 0}, {key: None, value: 5, other: 0}]
+        result = ps.top_n(table(data), key, f'"{value}" desc', ties=ties)
+
+        assert_tables_equal(result, data[1:])
+
+
 def test_an_empty_table_has_no_groups(table):
     """No rows give no rows, and the columns stay."""
     result = ps.top_n(table(pa.table({"k": pa.array([], pa.int64()), "x": pa.array([], pa.float64())})), "k", "x")

@@ -9,7 +9,7 @@ from sqlglot import exp
 from penstock import sql
 from penstock.aggregates import check, group, is_aggregate
 from penstock.errors import UsageError
-from penstock.tables import By, Table, columns, engine_of, grouped, native, resolve
+from penstock.tables import By, Table, columns, engine_of, grouped, native, refuse_names, resolve
 
 __all__ = ["aggregate"]
 
@@ -19,7 +19,7 @@ HEAVY = 0.05
 SAMPLE = 100_000
 
 
-def aggregate(t: Table, by: By = (), *, skew: Literal["auto", "salt", "none"] = "auto", **aggregates: str) -> Table:
+def aggregate(t: Table, /, by: By = (), *, skew: Literal["auto", "salt", "none"] = "auto", **aggregates: str) -> Table:
     """Group a table and compute aggregates of each group.
 
     For the most frequent keys take `top`; for quantiles in bounded memory, `quantiles`.
@@ -56,10 +56,8 @@ def aggregate(t: Table, by: By = (), *, skew: Literal["auto", "salt", "none"] = 
     if skew not in ("auto", "salt", "none"):
         raise UsageError(f'skew="{skew}" is unknown', 'give "auto", "salt" or "none"')
     t, keys = grouped(t, by)
-    taken = {key.casefold() for key in keys}
-    for name, text in aggregates.items():
-        if name.casefold() in taken:
-            raise UsageError(f'"{name}" is a group key already', "give the aggregate another name")
+    refuse_names(keys, aggregates)
+    for text in aggregates.values():
         resolve(t, sql.columns_of(text))
     if skew == "salt" and keys and engine_of(t).name == "spark":
         return _salted(t, keys, aggregates)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from penstock import sql
 from penstock.errors import UsageError
-from penstock.tables import By, Table, columns, grouped, native, resolve
+from penstock.tables import By, Table, columns, grouped, native, refuse_names, resolve
 
 __all__ = ["count_distinct"]
 
@@ -43,6 +43,7 @@ def count_distinct(t: Table, *names: str, by: By = (), error: float | None = Non
     if error is not None and not 0.001 <= error <= 0.5:
         raise UsageError(f"error={error} is no relative error", "give one between 0.001 and 0.5, such as 0.02")
     t, keys = grouped(t, by)
+    refuse_names(keys, ["n"])
     present = columns(t)
     counted = resolve(t, names) or [name for name in present if name not in keys]
     if not counted:

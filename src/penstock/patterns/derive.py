@@ -9,7 +9,7 @@ from penstock.tables import Table, columns, engine_of, resolve
 __all__ = ["derive"]
 
 
-def derive(t: Table, **columns_: str) -> Table:
+def derive(t: Table, /, **columns_: str) -> Table:
     """A table with columns computed from each row.
 
     Args:

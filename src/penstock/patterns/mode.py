@@ -6,7 +6,7 @@ from typing import Literal
 
 from penstock import sql
 from penstock.errors import UsageError
-from penstock.tables import By, Table, columns, grouped, native, resolve
+from penstock.tables import By, Table, columns, grouped, native, refuse_names, resolve
 
 __all__ = ["mode"]
 
@@ -34,6 +34,7 @@ def mode(t: Table, column: str, by: By = (), ties: Literal["least", "all"] = "le
 
     Raises:
         ColumnError: a column that the table does not have.
+        UsageError: a group key is called like a column of the result.
 
     Example:
         >>> t = ps.adopt([{"k": "a", "v": 2}, {"k": "a", "v": 1}, {"k": "b", "v": None}])
@@ -43,6 +44,7 @@ def mode(t: Table, column: str, by: By = (), ties: Literal["least", "all"] = "le
     if ties not in ("least", "all"):
         raise UsageError(f'ties="{ties}" is unknown', 'give "least" or "all"')
     t, keys = grouped(t, by)
+    refuse_names(keys, ["value", "n"])
     present = columns(t)
     [column] = resolve(t, [column])
     return native({d: _statement(keys, column, present, ties, d) for d in ("duckdb", "spark")}, t=t)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from penstock import sql
 from penstock.errors import UsageError
 from penstock.patterns.aggregate import aggregate
-from penstock.tables import By, Table, columns, engine_of, grouped
+from penstock.tables import By, Table, columns, engine_of, grouped, refuse_names
 
 __all__ = ["top"]
 
@@ -45,8 +45,7 @@ def top(t: Table, by: By, n: int = 10, weight: str | None = None) -> Table:
         raise UsageError(f"n={n} keeps nothing", "give a positive number")
     t, keys = grouped(t, by)
     measure = "n" if weight is None else "weight"
-    if measure in (key.casefold() for key in keys):
-        raise UsageError(f'a key column is called "{measure}", as the result is', f'rename it: by={{"key": "{measure}"}}')
+    refuse_names(keys, [measure])
     counted = aggregate(t, keys, **{measure: "count(*)" if weight is None else f"sum({weight})"})
     engine = engine_of(counted)
     order = [sql.Order(measure, descending=True), *(sql.Order(sql.quote(key)) for key in keys)]

@@ -1,0 +1,85 @@
+"""The files that a command reads: standard input spooled to one, and formats told from what stands in a file."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from penstock.engines.files import format_of, is_remote, resolve
+from penstock.errors import InputError
+
+__all__ = ["Inputs", "opened"]
+
+STDIN = "-"
+LOOKED_AT = 1 << 16
+_GZIP = b"\x1f\x8b"
+_LOG_LINE = re.compile(r'^\S+ \S+ .*\[\d\d/[A-Z][a-z]{2}/\d{4}:[^\]]*\] "', re.MULTILINE)
+
+
+class Inputs(NamedTuple):
+    """What to read: as it was named, as single files, and the format they have."""
+
+    names: list[str]
+    paths: list[str]
+    format: str
+
+
+@contextmanager
+def opened(names: Sequence[str], format: str | None, say: Callable[[str], None]) -> Iterator[Inputs]:
+    """The inputs of a command. `-` becomes a temporary file that is gone at the end, however that comes about."""
+    folder = tempfile.mkdtemp(prefix="penstock-") if STDIN in names else ""
+    try:
+        spooled = _spooled(Path(folder)) if folder else ""
+        found = [spooled if name == STDIN else name for name in names]
+        paths = resolve(found, format or "csv").paths  # the format is of no account for which files there are
+        for path in paths if format is None else []:
+            if format_of(path) is None and not is_remote(path):
+                format = _sniffed(path, "standard input" if path == spooled else path, say)
+        yield Inputs(found, paths, format or resolve(found).format)
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _spooled(folder: Path) -> str:
+    """Standard input as a file: the engines read in parallel, more than once, and Parquet from its end."""
+    path = folder / "stdin"
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    return str(path.rename(path.with_suffix(".gz")) if packed else path)  # engines tell compression by the ending
+
+
+def _sniffed(path: str, shown: str, say: Callable[[str], None]) -> str:
+    """The format of a file whose name does not tell, from how it begins."""
+    with open(path, "rb") as file:
+        head = file.read(LOOKED_AT)
+    if head.startswith(_GZIP):
+        head = zlib.decompressobj(wbits=31).decompress(head, LOOKED_AT)
+    if not head:
+        raise InputError(f"{shown} is empty, so its format cannot be told", "give it: --input-format log")
+    found = _format_of_bytes(head)
+    say(f"reading {shown} as {found}; --input-format says otherwise")
+    return found
+
+
+def _format_of_bytes(head: bytes) -> str:
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"ARROW1"):
+        return "arrow"
+    text = head.decode(errors="replace").lstrip("\ufeff \t\r\n")
+    if _LOG_LINE.search(text):
+        return "log"
+    if text.startswith(("{", "[")):
+        return "json"
+    first = text.partition("\n")[0]
+    return "tsv" if first.count("\t") > first.count(",") else "csv"

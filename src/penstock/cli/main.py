@@ -1,0 +1,132 @@
+"""The command `penstock`: finds the verb, and turns whatever goes wrong into a line on stderr and an exit code.
+
+    0 done   1 the engine failed   2 wrong use, nothing ran   130 interrupted   141 the reader of a pipe went away
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from penstock import __version__
+from penstock.catalog import PATTERNS
+from penstock.errors import PenstockError
+
+__all__ = ["COMMANDS", "cli", "main", "run"]
+
+#: The verbs that are no patterns, each in the module of its name.
+COMMANDS = {
+    "query": "SQL over files; the table is called t.",
+    "convert": "Read files and write them in another format.",
+    "doctor": "What is installed, what this machine has, and where defaults come from.",
+    "completions": "Print the script that completes verbs and options in a shell.",
+}
+
+EXAMPLES = """\
+  penstock top access.log --by path -n 100
+  penstock aggregate 'events/*.parquet' --by country total='sum(amount)' n='count(*)'
+  penstock top_n events.parquet --by user_id --order 'ts desc' -o latest.parquet
+  penstock where events.csv "amount > 100" --format ndjson | head
+  cat access.log | penstock query "SELECT status, count(*) FROM t GROUP BY 1 ORDER BY 1" -
+"""
+
+INTERRUPTED, PIPE_CLOSED = 128 + signal.SIGINT, 128 + signal.SIGPIPE
+
+
+class _Verbs(click.Group):
+    """Loads a verb when it is called; listing them imports no engine."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [pattern.name for pattern in PATTERNS] + list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = cmd_name.replace("-", "_")
+        for pattern in PATTERNS:
+            if pattern.name == name:
+                return import_module("penstock.cli.verbs").verb(pattern)  # type: ignore[no-any-return]
+        return getattr(import_module(f"penstock.cli.{name}"), name) if name in COMMANDS else None  # type: ignore[no-any-return]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            ctx.fail(f'there is no verb "{args[0]}"' + (f"; did you mean {near[0]}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, verbs in [("Patterns", [pattern[:2] for pattern in PATTERNS]), ("Besides", list(COMMANDS.items()))]:
+            with formatter.section(heading):
+                formatter.write_dl(verbs)
+
+
+@click.command(cls=_Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="penstock", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Batch patterns that move the fewest bytes, on DuckDB and on Apache Spark.
+
+    Data goes to stdout, everything else to stderr. Every verb has --help.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(f"Examples:\n{EXAMPLES}\n{ctx.get_help()}")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; the exit code."""
+    verbose = "-v" in arguments or "--verbose" in arguments
+    try:
+        return cli.main(list(arguments), prog_name="penstock", standalone_mode=False) or 0
+    except click.UsageError as error:
+        usage = error.ctx.get_usage().removeprefix("Usage: ") if error.ctx else ""
+        return _failed(error.format_message(), " ".join(usage.split()), 2)
+    except click.ClickException as error:
+        return _failed(error.format_message(), "", error.exit_code)
+    except PenstockError as error:
+        if verbose:
+            _trace(error)
+        sql_only = error.hint.startswith("the SQL was:") and not verbose
+        return _failed(error.what, "-v shows the SQL" if sql_only else error.hint, error.exit_code)
+
+
+def main() -> NoReturn:
+    """Run the command that the process was started with, and leave nothing behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = PIPE_CLOSED
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    except Exception as error:
+        _trace(error)
+        code = _failed(f"{type(error).__name__}: {error}", "this is a mistake in penstock: please report it", 1)
+    if code in (INTERRUPTED, PIPE_CLOSED) or code > 128:
+        os._exit(code)  # an engine may be at work yet, and closing stdout would complain of the pipe
+    sys.exit(code)
+
+
+def _failed(what: str, hint: str, code: int) -> int:
+    click.echo(f"error: {what}", err=True)
+    if hint:
+        click.echo(f"  = help: {hint}", err=True)
+    return code
+
+
+def _trace(error: BaseException) -> None:
+    import traceback
+
+    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)

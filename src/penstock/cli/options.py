@@ -1,0 +1,73 @@
+"""The options that every verb has."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import click
+
+from penstock.cli import config
+
+__all__ = ["FORMATS", "Options", "common"]
+
+FORMATS = ("table", "csv", "ndjson", "parquet", "arrow")
+INPUT_FORMATS = ("parquet", "csv", "tsv", "json", "ndjson", "arrow", "log")
+MODES = ("error", "append", "overwrite", "overwrite_partitions")
+
+
+class Options(NamedTuple):
+    """What was said on the command line besides the verb's own words."""
+
+    engine: str
+    settings: dict[str, str]
+    input_format: str | None
+    output: str | None
+    mode: str
+    format: str | None
+    plan: bool
+    quiet: bool
+    verbose: bool
+
+
+def common() -> list[click.Parameter]:
+    """The click options behind `Options`, field by field."""
+    return [
+        click.Option(
+            ["-e", "--engine"],
+            metavar="TARGET",
+            envvar="PENSTOCK_ENGINE",
+            default=lambda: config.value("engine") or "duckdb",
+            help="duckdb, duckdb:///file.db, spark, local[4], spark://host:port or sc://host:port.",
+        ),
+        click.Option(
+            ["settings", "--set"],
+            multiple=True,
+            metavar="KEY=VALUE",
+            callback=_pairs,
+            help="A setting of the engine: memory=8GB, threads=4, scratch=/fast/disk, or one of its own.",
+        ),
+        click.Option(["--input-format"], type=click.Choice(INPUT_FORMATS), help="What the files are, where names do not tell."),
+        click.Option(["-o", "--output"], metavar="PATH", help="Write there, a file or a folder, in place of printing."),
+        click.Option(["--mode"], type=click.Choice(MODES), default="error", help="What to do with what is at PATH already."),
+        click.Option(
+            ["--format"],
+            type=click.Choice(FORMATS),
+            default=lambda: config.value("format"),
+            help="Of the result: table on a terminal, csv in a pipe, where it is not given.",
+        ),
+        click.Option(["--plan"], is_flag=True, help="Print the engine's plan and run nothing."),
+        click.Option(["-q", "--quiet"], is_flag=True, help="Nothing on stderr but errors."),
+        click.Option(["-v", "--verbose"], is_flag=True, help="What ran, how long, and where errors come from."),
+    ]
+
+
+def _pairs(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
+    pairs = dict(word.partition("=")[::2] for word in words)
+    if "" in pairs or "" in pairs.values():
+        raise click.BadParameter("write it as KEY=VALUE, such as memory=8GB")
+    return pairs
+
+
+def taken(values: dict[str, Any]) -> Options:
+    """Take the common options out of what click parsed; the verb's own words stay."""
+    return Options(**{field: values.pop(field) for field in Options._fields})

@@ -1,0 +1,116 @@
+"""What every verb does once it is parsed: open an engine, read, apply the function, and print, write or explain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from penstock.cli.attend import attended
+from penstock.cli.options import Options
+from penstock.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from penstock.cli.inputs import Inputs
+    from penstock.engines.engine import Engine, Table
+
+__all__ = ["Work", "execute", "note"]
+
+
+class Work(NamedTuple):
+    """What a verb wants done with the table that it read."""
+
+    name: str
+    apply: Callable[[Table], Table]
+    in_order: Callable[[Table, Inputs], Table] = lambda result, _: result
+    """The result in the order that it is printed in."""
+    summed: frozenset[str] = frozenset()
+    """Columns of floats that were added up."""
+    write: dict[str, Any] = {}  # noqa: RUF012 - never written to
+    """What `ps.write` is told besides path, format and mode."""
+
+
+def execute(work: Work, files: Sequence[str], options: Options) -> None:
+    """Do it."""
+    import penstock as ps
+    from penstock.cli.inputs import opened
+
+    say = (lambda _: None) if options.quiet else note
+    printed = _where_to(options)
+    began = time.monotonic()
+    with ps.connect(options.engine, **options.settings) as engine, opened(files, options.input_format, say) as inputs:
+        table = ps.read(inputs.names, inputs.format, engine=engine)
+        result = work.apply(table)
+        if options.plan:
+            click.echo(engine.explain(result))
+            return
+        if printed:
+            _print(engine, work.in_order(result, inputs), printed, work, say)
+        else:
+            _write(engine, result, work, options, say)
+        if inputs.format == "log" and not options.quiet:
+            _count_malformed(engine, table, files, say)
+        if options.verbose:
+            say(f"{work.name} on {options.engine} took {time.monotonic() - began:.2f} s")
+
+
+def note(text: str) -> None:
+    """Tell the person at the terminal something that is not data."""
+    click.echo(f"note: {text}", err=True)
+
+
+def _where_to(options: Options) -> str:
+    """The format to print in, or nothing where the result is written to files."""
+    from penstock.cli.output import chosen
+
+    if options.output in (None, "-"):
+        return "" if options.plan else chosen(options.format)
+    if options.format == "table":
+        raise UsageError("a table is for the screen, not for files", "choose --format csv, ndjson, parquet or arrow")
+    return ""
+
+
+def _print(engine: Engine, result: Table, format: str, work: Work, say: Callable[[str], None]) -> None:
+    from penstock.cli.output import SHOWN, show
+
+    reader = attended(engine, lambda: _begun(engine.batches(result)), task=work.name)
+    if not attended(engine, lambda: show(*reader, format, work.summed)):
+        say(f"these are the first {SHOWN} rows; all of them: --format csv, or -o PATH")
+
+
+def _begun(reader: pa.RecordBatchReader) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """A stream whose first rows are there: that is where an engine does the long work."""
+    first = next(reader, None)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        if first is not None:
+            yield first
+            yield from reader
+
+    return reader.schema, batches()
+
+
+def _write(engine: Engine, result: Table, work: Work, options: Options, say: Callable[[str], None]) -> None:
+    import penstock as ps
+    from penstock.engines.files import format_of
+
+    path = str(options.output)
+    format = options.format or {"json": "ndjson"}.get(f := format_of(path) or "parquet", f)
+    written = attended(
+        engine, lambda: ps.write(result, path, format=format, mode=options.mode, **work.write), task=f"{work.name}, to {path}"
+    )
+    say(f"wrote {path}: {written.rows} rows, {written.bytes} bytes, {len(written.files)} files")
+
+
+def _count_malformed(engine: Engine, table: Table, files: Sequence[str], say: Callable[[str], None]) -> None:
+    lines = engine.query("SELECT count(*) AS n, count(raw) AS malformed FROM t", {"t": table})
+    found = attended(engine, lambda: engine.batches(lines).read_all().to_pylist())[0]
+    if found["malformed"]:
+        names = " ".join(Path(name).name if " " not in name else f"'{name}'" for name in files)
+        what = f"{found['malformed']} of {found['n']} lines did not parse"
+        say(f'{what}; see them: penstock where {names} "raw IS NOT NULL"')
