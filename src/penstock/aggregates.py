@@ -14,8 +14,8 @@ __all__ = ["PORTABLE", "check", "group", "is_aggregate"]
 
 #: Aggregates that give one answer on both engines, by the names of our dialect.
 PORTABLE = (
-    "any_value", "approx_count_distinct", "arg_max", "arg_min", "avg", "bit_and", "bit_or", "bool_and", "bool_or", "corr",
-    "count", "count_if", "covar_pop", "covar_samp", "list", "max", "median", "min", "quantile_cont", "quantile_disc",
+    "any_value", "approx_count_distinct", "arg_max", "arg_min", "avg", "bit_and", "bit_or", "bool_and", "bool_or",
+    "corr", "count", "count_if", "covar_pop", "covar_samp", "list", "max", "median", "min", "quantile_cont", "quantile_disc",
     "stddev", "stddev_pop", "string_agg", "sum", "var_pop", "variance",
 )  # fmt: skip
 _NUMERIC = (
@@ -48,7 +48,7 @@ def group(t: Table, keys: Sequence[str], aggregates: Mapping[str, str]) -> Table
     return engine.query(f"SELECT {', '.join(narrowed)} FROM t", {"t": found})
 
 
-def is_aggregate(node: exp.Expression) -> bool:
+def is_aggregate(node: exp.Expr) -> bool:
     """Whether a node is an aggregate with one answer on both engines."""
     return isinstance(node, _NODES)
 
@@ -61,20 +61,19 @@ def check(text: str) -> exp.Expression:
     for column in tree.find_all(exp.Column):
         if not column.find_ancestor(*_NODES):
             outer = column.find_ancestor(exp.Func) or column
-            raise UsageError(f"{outer.sql('duckdb')} has no one answer on both engines", f"portable: {', '.join(PORTABLE)}")
+            raise UsageError(
+                f"{outer.sql('duckdb')} has no one answer on both engines", f"portable: {', '.join(PORTABLE)}"
+            )
     for node in tree.find_all(exp.ArrayAgg, exp.GroupConcat):
         if not node.find(exp.Order):
             raise UsageError(f"the order of {text} is left open", "add one inside: list(x ORDER BY x)")
     return tree
 
 
-# -- spelling one aggregate expression ----------------------------------------------------------------------------------
-
-
 def _spelled(t: Table, text: str) -> str:
     """An aggregate expression in the dialect of the table's engine, made one where the engines differ."""
     dialect = engine_of(t).name
-    tree = check(text)
+    tree: exp.Expr = check(text)
     _check_types(t, tree)
     # A fragment in the engine's own dialect stands behind a name while sqlglot works.
     fragments: dict[str, str] = {}
@@ -93,7 +92,7 @@ def _spelled(t: Table, text: str) -> str:
     return spelled
 
 
-def _check_types(t: Table, tree: exp.Expression) -> None:
+def _check_types(t: Table, tree: exp.Expr) -> None:
     for node in tree.find_all(*_NUMERIC):
         value = (node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this).sql("duckdb")
         kind = type_of(t, value)
@@ -102,12 +101,14 @@ def _check_types(t: Table, tree: exp.Expression) -> None:
             raise UsageError(f"{call} needs numbers, and {value} is {kind}", f"cast it: {value}::BIGINT, or count it")
 
 
-def _fragment(t: Table, node: exp.Expression, dialect: str) -> str | None:
+def _fragment(t: Table, node: exp.Expr, dialect: str) -> str | None:
     """The engine's own text for an aggregate on which the engines differ, or None where they agree."""
     if isinstance(node, exp.ArrayAgg) and dialect == "duckdb":
         ordered = node.this
         value = sql.spell((ordered.this if isinstance(ordered, exp.Order) else ordered).sql("duckdb"), dialect)
-        return f"coalesce({node.sql('duckdb')} FILTER (WHERE ({value}) IS NOT NULL), [])"  # Spark skips nulls; none is []
+        return (
+            f"coalesce({node.sql('duckdb')} FILTER (WHERE ({value}) IS NOT NULL), [])"  # Spark skips nulls; none is []
+        )
     if isinstance(node, (exp.ArgMax, exp.ArgMin)):
         x, y = node.this.sql("duckdb"), node.expression.sql("duckdb")
         order = [(sql.Order(y, isinstance(node, exp.ArgMax)), type_of(t, y)), (sql.Order(x), type_of(t, x))]
@@ -121,10 +122,10 @@ def _fragment(t: Table, node: exp.Expression, dialect: str) -> str | None:
 
 
 def _exact_sum(value: str) -> str:
-    """Spark's sum of longs fails when a part overflows although the whole fits, and which part depends on the partitions.
+    """Spark's sum of longs fails when a part overflows although the whole fits, and the parts depend on the partitions.
 
-    Sums of the high and of the low halves cannot overflow; put together as a decimal they are exact, or do not fit at the
-    very end, as on DuckDB.
+    Sums of the high and of the low halves cannot overflow; put together as a decimal they are exact, or do not fit at
+    the very end, as on DuckDB.
     """
     high, low = f"sum(shiftright({value}, 32))", f"sum(({value}) & 4294967295)"
     return f"CAST(CAST({high} AS DECIMAL(20, 0)) * 4294967296 + {low} AS BIGINT)"

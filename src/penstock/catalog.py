@@ -27,6 +27,8 @@ PATTERNS = (
     Pattern("top_n", "The n first rows of each group, in an order.", "wide", "keys"),
     Pattern("mode", "The value that occurs most often, overall or in each group.", "wide", "keys"),
     Pattern("distinct", "One row for every distinct combination of some columns.", "wide", "keys"),
-    Pattern("count_distinct", "Count the distinct combinations of some columns, overall or in each group.", "wide", "keys"),
+    Pattern(
+        "count_distinct", "Count the distinct combinations of some columns, overall or in each group.", "wide", "keys"
+    ),
     Pattern("sort", "The rows of a table in order.", "wide", "ordered"),
 )

@@ -24,8 +24,8 @@ __all__ = [
     "columns_of",
     "duration",
     "expression",
-    "literal",
     "group_key",
+    "literal",
     "orders",
     "plain_column",
     "quote",
@@ -35,9 +35,6 @@ __all__ = [
     "type_for",
     "unused",
 ]
-
-
-# -- names, values, durations -------------------------------------------------------------------------------------------
 
 
 def quote(name: str, dialect: str = "duckdb") -> str:
@@ -104,9 +101,6 @@ def duration(value: str | datetime.timedelta) -> int:
     return round(total)
 
 
-# -- expressions and orders ---------------------------------------------------------------------------------------------
-
-
 class Order(NamedTuple):
     """One term of a sort order: an expression in our dialect and its direction. Nulls are last in both."""
 
@@ -166,9 +160,6 @@ def _parsed(sql: str, shown: str) -> exp.Expression:
     return tree
 
 
-# -- one dialect, two engines -------------------------------------------------------------------------------------------
-
-
 def spell(text: str, dialect: str, types: Mapping[str, str] | None = None, *, query: bool = False) -> str:
     """An expression (or a whole query) of our dialect, with our meanings, in an engine's dialect.
 
@@ -180,7 +171,10 @@ def spell(text: str, dialect: str, types: Mapping[str, str] | None = None, *, qu
     tree = _parsed(text, text) if query else expression(text)
     if types:
         tree = _annotated(tree, types)
-    rules: Mapping[type[exp.Expression], Callable[..., exp.Expression]] = {**MEANING, **(SPARK if dialect == "spark" else {})}
+    rules: Mapping[type[exp.Expression], Callable[..., exp.Expression]] = {
+        **MEANING,
+        **(SPARK if dialect == "spark" else {}),
+    }
     # Deepest first, so that a rule sees operands that are spelled already and its own output is not visited again.
     for node in reversed(list(tree.walk(bfs=True))):
         rule = rules.get(type(node))
@@ -253,7 +247,7 @@ def _modulo(node: exp.Mod, _: str) -> exp.Expression:
 
 
 def _cast(node: exp.Cast, dialect: str) -> exp.Expression:
-    """A fraction cast to an integer is rounded, as DuckDB does (doubles half to even, decimals half up); Spark cuts it off."""
+    """A fraction cast to an integer is rounded as DuckDB does (doubles half to even, decimals half up); Spark cuts."""
     if dialect != "spark" or not node.to.is_type(*exp.DataType.INTEGER_TYPES) or not node.this.is_type(*_FRACTIONAL):
         return node
     rounding = "bround" if node.this.is_type("double", "float") else "round"
@@ -325,12 +319,16 @@ def _sorted_list(node: exp.ArrayAgg, _: str) -> exp.Expression:
 def _rounded(node: exp.Floor | exp.Ceil, _: str) -> exp.Expression:
     """Spark's floor is a long: 0 for NaN, the highest long for 1e300. From 2^52 on every double is whole already."""
     whole = exp.cast(node.copy(), "double")
-    return _sql("CASE WHEN abs(x_) < 4503599627370496 THEN whole_ ELSE CAST(x_ AS DOUBLE) END", x=node.this, whole=whole)
+    return _sql(
+        "CASE WHEN abs(x_) < 4503599627370496 THEN whole_ ELSE CAST(x_ AS DOUBLE) END", x=node.this, whole=whole
+    )
 
 
 def _replace_first(node: exp.RegexpReplace, _: str) -> exp.Expression:
     if "g" not in (node.args.get("modifiers") or exp.Literal.string("")).name:
-        raise UsageError("regexp_replace without 'g' replaces once on DuckDB, always on Spark", "add 'g' as 4th argument")
+        raise UsageError(
+            "regexp_replace without 'g' replaces once on DuckDB, always on Spark", "add 'g' as 4th argument"
+        )
     return node
 
 
@@ -341,7 +339,8 @@ SPARK: Mapping[type[exp.Expression], Callable[..., exp.Expression]] = {
     if not isinstance(node.this, exp.Distinct) else node,  # avg(decimal) stays a decimal there
     exp.Ceil: _rounded,
     exp.DateDiff: _date_diff,
-    exp.DayOfWeek: lambda node, _: exp.paren(exp.Sub(this=node.copy(), expression=exp.convert(1))),  # Sunday: 1 there, 0 here
+    # Sunday is 1 there and 0 here.
+    exp.DayOfWeek: lambda node, _: exp.paren(exp.Sub(this=node.copy(), expression=exp.convert(1))),
     exp.DayOfWeekIso: lambda node, _: _sql("weekday(x_) + 1", x=node.this),
     exp.Floor: _rounded,
     exp.Log: lambda node, _: _function("log10", node.this) if node.args.get("expression") is None else node,
@@ -354,9 +353,6 @@ SPARK: Mapping[type[exp.Expression], Callable[..., exp.Expression]] = {
 _NAMED: Mapping[str, Callable[..., exp.Expression]] = {
     "epoch_us": lambda node, _: _micros(node.expressions[0]),
 }
-
-
-# -- one value that sorts as a whole order ------------------------------------------------------------------------------
 
 
 def sort_key(terms: Iterable[tuple[Order, str]], dialect: str) -> str:
@@ -392,4 +388,6 @@ def _spark_key_fields(order: Order, kind: str) -> list[str]:
     if kind in ("VARCHAR", "BLOB"):
         # Hexadecimal digits complemented turn the byte order round; "G" after them puts the longer text first.
         return [absent, f"translate(hex({value}), '0123456789ABCDEF', 'FEDCBA9876543210') || 'G'"]
-    raise UsageError(f"cannot order by {order.expression} downwards: it is {kind}", "order by a number, a time or a text")
+    raise UsageError(
+        f"cannot order by {order.expression} downwards: it is {kind}", "order by a number, a time or a text"
+    )

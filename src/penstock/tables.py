@@ -32,9 +32,6 @@ __all__ = [
 By: TypeAlias = "str | Sequence[str] | Mapping[str, str]"
 
 
-# -- getting a table ----------------------------------------------------------------------------------------------------
-
-
 def read(
     path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], format: str | None = None,
     engine: Engine | None = None, **options: Any,
@@ -120,9 +117,6 @@ def _arrow(obj: Any) -> Any:
         ) from error
 
 
-# -- columns ------------------------------------------------------------------------------------------------------------
-
-
 def columns(table: Table) -> dict[str, str]:
     """Column names and types, in order, in DuckDB's type names."""
     return engine_of(table).columns(table)
@@ -154,7 +148,8 @@ def grouped(table: Table, by: By) -> tuple[Table, list[str]]:
         replaced = {name.casefold() for name in by}
         kept = [sql.quote(name, engine.name) for name in present if name.casefold() not in replaced]
         computed = [
-            f"{sql.spell(expression, engine.name, present)} AS {sql.quote(name, engine.name)}" for name, expression in by.items()
+            f"{sql.spell(expression, engine.name, present)} AS {sql.quote(name, engine.name)}"
+            for name, expression in by.items()
         ]
         return engine.query(f"SELECT {', '.join([*kept, *computed])} FROM t", {"t": table}), list(by)
     names = resolve(table, [by] if isinstance(by, str) else by)
@@ -193,10 +188,9 @@ def refuse_names(keys: Iterable[str], results: Iterable[str]) -> None:
     taken = {name.casefold() for name in results}
     for key in keys:
         if key.casefold() in taken:
-            raise UsageError(f'a group key is called "{key}", as a column of the result is', f'rename it: by={{"key": "{key}"}}')
-
-
-# -- SQL over tables ----------------------------------------------------------------------------------------------------
+            raise UsageError(
+                f'a group key is called "{key}", as a column of the result is', f'rename it: by={{"key": "{key}"}}'
+            )
 
 
 def query(sql_text: str, **tables: Any) -> Table:
@@ -225,5 +219,7 @@ def _common_engine(tables: Mapping[str, Any]) -> Engine:
     engines = [engine_for(table) for table in tables.values() if is_table(table)]
     names = {engine.name for engine in engines}
     if len(names) > 1:
-        raise UsageError(f"tables of different engines: {', '.join(sorted(names))}", "adopt them into one: ps.adopt(t, engine)")
+        raise UsageError(
+            f"tables of different engines: {', '.join(sorted(names))}", "adopt them into one: ps.adopt(t, engine)"
+        )
     return engines[0] if engines else default_engine()

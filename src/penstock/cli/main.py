@@ -68,7 +68,7 @@ class _Verbs(click.Group):
                 formatter.write_dl(verbs)
 
 
-@click.command(cls=_Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=_Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="penstock", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:

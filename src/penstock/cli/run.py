@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -47,7 +47,7 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
         table = ps.read(inputs.names, inputs.format, engine=engine)
         result = work.apply(table)
         if options.plan:
-            click.echo(engine.explain(result))
+            click.echo(engine.explain(result).rstrip())
             return
         if printed:
             _print(engine, work.in_order(result, inputs), printed, work, say)
@@ -104,13 +104,16 @@ def _write(engine: Engine, result: Table, work: Work, options: Options, say: Cal
     written = attended(
         engine, lambda: ps.write(result, path, format=format, mode=options.mode, **work.write), task=f"{work.name}, to {path}"
     )
-    say(f"wrote {path}: {written.rows} rows, {written.bytes} bytes, {len(written.files)} files")
+    say(f"wrote {path}: {_spaced(written.rows)} rows, {_spaced(written.bytes)} bytes, files: {len(written.files)}")
 
 
 def _count_malformed(engine: Engine, table: Table, files: Sequence[str], say: Callable[[str], None]) -> None:
     lines = engine.query("SELECT count(*) AS n, count(raw) AS malformed FROM t", {"t": table})
     found = attended(engine, lambda: engine.batches(lines).read_all().to_pylist())[0]
     if found["malformed"]:
-        names = " ".join(Path(name).name if " " not in name else f"'{name}'" for name in files)
-        what = f"{found['malformed']} of {found['n']} lines did not parse"
-        say(f'{what}; see them: penstock where {names} "raw IS NOT NULL"')
+        what = f"{_spaced(found['malformed'])} of {_spaced(found['n'])} lines did not parse"
+        say(f'{what}; see them: penstock where {shlex.join(files)} "raw IS NOT NULL"')
+
+
+def _spaced(number: int) -> str:
+    return f"{number:,}".replace(",", " ")

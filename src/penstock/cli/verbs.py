@@ -85,8 +85,7 @@ def _parameter(parameter: inspect.Parameter, said: str) -> click.Parameter:
     return click.Option(
         [parameter.name, f"-{name}" if short else f"--{name.replace('_', '-')}"],
         required=required,
-        show_default=str(parameter.default) if given else None,
-        help=said,
+        help=f"{said}  [default: {parameter.default}]" if given else said,
         **_kind(parameter),
     )
 

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
@@ -47,11 +47,13 @@ class DuckDBEngine:
         """A new database, in memory or in a file; see `engine.connect`."""
         path = target.removeprefix("duckdb").removeprefix("://") or ":memory:"
         path = path.removeprefix("/") if path.startswith("/") and not os.path.isabs(path[1:]) else path
-        config = {_SETTINGS.get(key, key): str(value) for key, value in settings.items()}
+        config: dict[str, Any] = {_SETTINGS.get(key, key): str(value) for key, value in settings.items()}
         try:
             connection = duckdb.connect(path, config=config)
         except duckdb.Error as error:
-            raise UsageError(f"cannot open {target}: {_first_line(error)}", "check the path and the settings") from error
+            raise UsageError(
+                f"cannot open {target}: {_first_line(error)}", "check the path and the settings"
+            ) from error
         return cls(_pinned(connection), target)
 
     @classmethod
@@ -60,8 +62,6 @@ class DuckDBEngine:
         # DuckDB 2 has no public way from a relation to its connection.
         connection = owner._con if isinstance(owner, duckdb.DuckDBPyRelation) else owner
         return cls(_pinned(connection))
-
-    # -- tables ---------------------------------------------------------------------------------------------------------
 
     def columns(self, table: duckdb.DuckDBPyRelation) -> dict[str, str]:
         """Names and types, from the bound plan."""
@@ -90,6 +90,8 @@ class DuckDBEngine:
                 return self.connection.sql(sql)
             (name, first), *others = tables.items()
             bound = first.query(name, self._with(others, sql))
+            if bound is None:
+                raise UsageError("the statement returns no rows", "give one SELECT")
             if others:
                 _INPUTS[bound] = tuple(relation for _, relation in others)
             return bound
@@ -139,8 +141,6 @@ class DuckDBEngine:
             plan = json.loads(self.connection.sql(f"EXPLAIN (FORMAT json) {table.sql_query()}").fetchall()[0][1])
         return all(_NARROW.search(operator) for operator in _operators(plan))
 
-    # -- the connection -------------------------------------------------------------------------------------------------
-
     def cancel(self) -> None:
         """Interrupt the statement at work; it ends with an error."""
         self.connection.interrupt()
@@ -149,13 +149,11 @@ class DuckDBEngine:
         """Close the connection."""
         self.connection.close()
 
-    def __enter__(self) -> DuckDBEngine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    # -- private --------------------------------------------------------------------------------------------------------
 
     @staticmethod
     def _with(tables: Sequence[tuple[str, duckdb.DuckDBPyRelation]], statement: str) -> str:
@@ -210,7 +208,9 @@ def _pinned(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
             # Global, so that the cursors that stream results have them too.
             connection.execute("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL default_null_order = 'NULLS_LAST'")
         except duckdb.Error as error:
-            raise UsageError(f"this DuckDB connection cannot be used: {_first_line(error)}", "open a new one") from error
+            raise UsageError(
+                f"this DuckDB connection cannot be used: {_first_line(error)}", "open a new one"
+            ) from error
     return connection
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from penstock.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from penstock.engines.files import Source
+    from penstock.engines.spark import SparkEngine
 
 __all__ = ["Engine", "Table", "connect", "default_engine", "engine_for", "use"]
 
-#: A `duckdb.DuckDBPyRelation` or a `pyspark.sql.DataFrame`: the engine's own lazy table, with nothing of ours around it.
+#: A `duckdb.DuckDBPyRelation` or a `pyspark.sql.DataFrame`: the engine's own lazy table, nothing of ours around it.
 Table: TypeAlias = Any
 
 
@@ -26,8 +26,9 @@ class Engine(Protocol):
     MUST work in UTC, with integer overflow an error, whatever the machine and the session it was given say.
     """
 
-    name: str
-    """The engine's SQL dialect: "duckdb" or "spark"."""
+    @property
+    def name(self) -> str:
+        """The engine's SQL dialect: "duckdb" or "spark"."""
 
     def columns(self, table: Table) -> dict[str, str]:
         """Column names and their types, in order."""
@@ -65,7 +66,7 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give everything back."""
 
-    def __enter__(self) -> Engine: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
 
@@ -81,7 +82,8 @@ def connect(target: Any = "duckdb", **settings: Any) -> Engine:
 
     Args:
         target: `"duckdb"` (in memory), `"duckdb:///file.db"`, `"spark"` (this machine), `"local[4]"`,
-            `"spark://host:port"`, `"yarn"`, `"k8s://…"`, `"sc://host:port"` (Spark Connect), or a live connection or session.
+            `"spark://host:port"`, `"yarn"`, `"k8s://…"`, `"sc://host:port"` (Spark Connect), or a live connection or
+            session.
         **settings: `memory="8GB"`, `threads=4`, `scratch="folder"`; anything else is the engine's own setting
             (`**{"spark.sql.shuffle.partitions": 64}`, `max_temp_directory_size="50GB"`).
 
@@ -113,7 +115,7 @@ def engine_for(owner: Any) -> Engine:
     raise UsageError(f"a {type(owner).__name__} belongs to no engine", f"give one of: {TARGETS}")
 
 
-def _spark_engine() -> Any:
+def _spark_engine() -> type[SparkEngine]:
     try:
         from penstock.engines.spark import SparkEngine
     except ModuleNotFoundError as error:

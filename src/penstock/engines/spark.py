@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -90,8 +90,6 @@ class SparkEngine:
         """The engine of a live session, or of the one that a DataFrame belongs to."""
         return cls(_pin(owner if hasattr(owner, "createDataFrame") else owner.sparkSession))
 
-    # -- tables ---------------------------------------------------------------------------------------------------------
-
     def columns(self, table: DataFrame) -> dict[str, str]:
         """Names and types, from the analysed plan."""
         return {column.name: _duckdb_type(column.dataType) for column in table.schema.fields}
@@ -119,7 +117,9 @@ class SparkEngine:
             # The embedded engine looks at a sample, so that both engines see the same names and types.
             with DuckDBEngine.open() as embedded:
                 found = embedded.columns(embedded.read(source.paths, source.format, **options))
-            schema = ", ".join(f"{sql.quote(name, 'spark')} {sql.type_for(kind, 'spark')}" for name, kind in found.items())
+            schema = ", ".join(
+                f"{sql.quote(name, 'spark')} {sql.type_for(kind, 'spark')}" for name, kind in found.items()
+            )
             reader = reader.schema(schema).option("mode", "FAILFAST")
             if source.format == "json":
                 return reader.option("multiLine", not _is_lines(source.paths[0])).json(paths)
@@ -133,7 +133,9 @@ class SparkEngine:
         """One lazy DataFrame from Spark SQL over named DataFrames; analysed here, so that a mistake shows here."""
         statement = sql.replace("{", "{{").replace("}", "}}")  # spark.sql formats its text
         frames = {f"t{position}": frame for position, frame in enumerate(tables.values())}
-        ctes = ", ".join(f"{_quote(name)} AS (SELECT * FROM {{{slot}}})" for name, slot in zip(tables, frames, strict=True))
+        ctes = ", ".join(
+            f"{_quote(name)} AS (SELECT * FROM {{{slot}}})" for name, slot in zip(tables, frames, strict=True)
+        )
         head, separator, rest = statement.lstrip().partition(" ")
         if ctes:
             statement = f"WITH {ctes}" + (f", {rest}" if separator and head.upper() == "WITH" else f" {statement}")
@@ -188,8 +190,6 @@ class SparkEngine:
         """No exchange in the physical plan."""
         return "Exchange" not in self.explain(table)
 
-    # -- the session ----------------------------------------------------------------------------------------------------
-
     def cancel(self) -> None:
         """Stop the session's jobs; they end with an error."""
         self.session.interruptAll()
@@ -199,13 +199,11 @@ class SparkEngine:
         if self.owned:
             self.session.stop()
 
-    def __enter__(self) -> SparkEngine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    # -- private --------------------------------------------------------------------------------------------------------
 
     def _opens(self, source: Source) -> bool:
         """Whether Spark's own readers can open the files: the wheel has no S3 client and no zstd for text."""
@@ -223,7 +221,7 @@ class SparkEngine:
         return True
 
     def _staged(self, source: Source, options: Mapping[str, Any]) -> DataFrame:
-        """What Spark cannot open, copied by the embedded engine to Parquet in the scratch folder, which workers must see."""
+        """What Spark cannot open, copied by the embedded engine to Parquet in the scratch folder; workers must see it."""
         folder = tempfile.mkdtemp(prefix="penstock-stage-", dir=self.scratch)
         weakref.finalize(self.session, _remove, folder)
         with DuckDBEngine.open() as embedded:
@@ -232,9 +230,6 @@ class SparkEngine:
                 table, folder, "parquet", partition_by=(), order="", single=False, file_bytes=128 << 20, options={}
             )
         return self.session.read.parquet(_uri(folder))
-
-
-# -- opening --------------------------------------------------------------------------------------------------------------
 
 
 def _reach(master: str) -> None:
@@ -283,8 +278,6 @@ def _remove(folder: str) -> None:
 
     shutil.rmtree(folder, ignore_errors=True)
 
-
-# -- names, types, paths ----------------------------------------------------------------------------------------------------
 
 _quote = lambda name: sql.quote(name, "spark")  # noqa: E731 - `sql` is a parameter's name in `query`
 
@@ -353,9 +346,6 @@ def _printed(table: DataFrame) -> str:
     return text.getvalue()
 
 
-# -- errors -----------------------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def _errors(step: str, statement: Any) -> Iterator[None]:
     """Raise Spark's errors as ours, once, with the step and the SQL."""
@@ -373,7 +363,10 @@ def _ours(error: Exception, step: str, statement: str) -> PenstockError:
     shown = f"the SQL was: {statement}" if statement else ""
     if "No space left on device" in message:
         return OutputError(what, "free some space; what was there before is intact")
-    if any(sign in message for sign in ("MALFORMED_RECORD", "FAILED_READ_FILE", "CANNOT_READ_FILE", "Unexpected end of", "PATH_NOT_FOUND")):
+    if any(
+        sign in message
+        for sign in ("MALFORMED_RECORD", "FAILED_READ_FILE", "CANNOT_READ_FILE", "Unexpected end of", "PATH_NOT_FOUND")
+    ):
         return InputError(what, "the file may be broken, cut short, or not of the format that its name says")
     if isinstance(error, (AnalysisException, ParseException)):
         return UsageError(what, shown)

@@ -1,1 +1,1 @@
-"""One file a pattern. The public names are in `penstock`; this package stays empty, so that a module never hides its function."""
+"""One file a pattern. The names are public in `penstock`; here a module would hide the function of its own name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from sqlglot import exp
@@ -29,14 +30,14 @@ def aggregate(t: Table, /, by: By = (), *, skew: Literal["auto", "salt", "none"]
         by: Group keys: a column, several, or `{"day": "date_trunc('day', ts)"}`; none for one row over the table.
         skew: What to do about a key that holds many of the rows, on Spark: "salt" divides measured heavy keys by a hash
             of the row, aggregates the parts and then the whole; "none" never does; "auto" does where it pays.
-        **aggregates: Names and SQL aggregate expressions: `total="sum(amount)", n="count(*)", rate="sum(ok) / count(*)"`.
+        **aggregates: Names and SQL aggregate expressions: `total="sum(amount)", n="count(*)", r="sum(ok) / count(*)"`.
 
     Returns:
         The group keys, then the aggregates in the order given; one row a group.
 
     Cost:
         Spark: 1 exchange of one row a group and partition (the combiner); `list`, `string_agg`, `median` and exact
-        quantiles move every value, and one task must hold those of one group. DuckDB: one hash table of the groups, spills.
+        quantiles move every value, and one task must hold those of one group. DuckDB: one hash table, spills.
 
     Ties and nulls:
         A null key is a group. Aggregates skip nulls; `count(*)` counts rows. Sums of integers are exact or an error.
@@ -65,7 +66,7 @@ def aggregate(t: Table, /, by: By = (), *, skew: Literal["auto", "salt", "none"]
 
 
 #: Each aggregate that can be taken in parts, and the aggregate that merges the parts.
-_MERGE = {
+_MERGE: Mapping[type[exp.Expr], str] = {
     exp.Sum: "sum", exp.Count: "sum", exp.CountIf: "sum", exp.Min: "min", exp.Max: "max", exp.AnyValue: "min",
     exp.LogicalAnd: "bool_and", exp.LogicalOr: "bool_or",
 }  # fmt: skip
@@ -81,7 +82,8 @@ def _salted(t: Table, keys: list[str], aggregates: dict[str, str]) -> Table:
     # 1. The heavy keys, found inside the same plan, so that nothing runs before the result is asked for.
     names = sql.quoted(keys, "spark")
     sample = f"SELECT {names} FROM t LIMIT {SAMPLE}"
-    shares = f"SELECT {names}, count(*) AS penstock_n, sum(count(*)) OVER () AS penstock_all FROM ({sample}) GROUP BY {names}"
+    counts = "count(*) AS penstock_n, sum(count(*)) OVER () AS penstock_all"
+    shares = f"SELECT {names}, {counts} FROM ({sample}) GROUP BY {names}"
     heavy = f"SELECT * FROM ({shares}) WHERE penstock_n > {HEAVY} * penstock_all"
     # 2. A salt a row: a hash of the row for heavy keys, 0 for all others.
     same = " AND ".join(f"t.{key} <=> heavy.{key}" for key in (sql.quote(key, "spark") for key in keys))
@@ -107,7 +109,7 @@ def _over_parts(text: str, parts: dict[str, str]) -> str:
         parts[name] = aggregate_text
         return name
 
-    def merged(node: exp.Expression) -> exp.Expression:
+    def merged(node: exp.Expr) -> exp.Expr:
         if not is_aggregate(node):
             return node
         if isinstance(node.this, exp.Distinct) or type(node) not in (*_MERGE, exp.Avg):

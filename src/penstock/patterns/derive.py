@@ -14,8 +14,8 @@ def derive(t: Table, /, **columns_: str) -> Table:
 
     Args:
         t: A table of either engine.
-        **columns_: A name and the SQL expression, in DuckDB's dialect, that it stands for: `day="date_trunc('day', ts)"`.
-            The expressions see the table's columns, not each other. A name that the table has already is replaced in its place.
+        **columns_: Names and SQL expressions in DuckDB's dialect: `day="date_trunc('day', ts)"`. The expressions see
+            the table's columns, not each other. A column that the table has already is replaced in its place.
 
     Returns:
         All columns, then the new ones in the order given; one row a row.

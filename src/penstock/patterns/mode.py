@@ -69,8 +69,10 @@ def _statement(keys: list[str], column: str, present: dict[str, str], ties: str,
             best = f"SELECT *, max(n) OVER (PARTITION BY {', '.join(names[:-1])}) AS best FROM counts"
             return f"WITH counts AS ({counts}), best AS ({best}) SELECT {shown}value, n FROM best WHERE n = best"
         best = "SELECT coalesce(max(n), 0) AS best FROM counts"
-        return f"WITH counts AS ({counts}), best AS ({best}) SELECT value, best AS n FROM best LEFT JOIN counts ON n = best"
+        found = "SELECT value, best AS n FROM best LEFT JOIN counts ON n = best"
+        return f"WITH counts AS ({counts}), best AS ({best}) {found}"
     # 2. One pass over the counts with a combined key: 1.3 s where the window form takes 2.0 s (20 M rows, 5.6 M pairs).
     key = sql.sort_key([(sql.Order("n", descending=True), "BIGINT"), (sql.Order("value"), kinds[-1])], dialect)
     grouping = f" GROUP BY {', '.join(names[:-1])}" if keys else ""
-    return f"WITH counts AS ({counts}) SELECT {shown}min_by(value, {key}) AS value, coalesce(max(n), 0) AS n FROM counts{grouping}"
+    found = f"SELECT {shown}min_by(value, {key}) AS value, coalesce(max(n), 0) AS n FROM counts{grouping}"
+    return f"WITH counts AS ({counts}) {found}"

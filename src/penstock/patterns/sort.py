@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock import sql
 from penstock.tables import Table, engine_of, total_order
 
 __all__ = ["sort"]

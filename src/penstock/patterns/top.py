@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from penstock import sql
+from penstock.aggregates import group
 from penstock.errors import UsageError
-from penstock.patterns.aggregate import aggregate
-from penstock.tables import By, Table, columns, engine_of, grouped, refuse_names
+from penstock.tables import By, Table, columns, engine_of, grouped, refuse_names, resolve
 
 __all__ = ["top"]
 
@@ -22,16 +22,16 @@ def top(t: Table, by: By, n: int = 10, weight: str | None = None) -> Table:
         weight: An expression to sum instead of counting rows.
 
     Returns:
-        The key columns and `n` (with `weight`, the sum as `weight`), at most `n` rows, in order: the largest first, equal
-        ones by key.
+        The key columns and `n` (with `weight`, the sum as `weight`), at most `n` rows, in order: the largest first,
+        equal ones by key.
 
     Cost:
-        Spark: 1 exchange of one (key, count) a key and partition (the combiner); the last step keeps n rows a partition.
+        Spark: 1 exchange of one (key, count) a key and partition (the combiner); at last n rows a partition.
         DuckDB: one hash table of the keys and a heap of n rows.
 
     Ties and nulls:
-        A null key is a key. Keys that occur equally often are ordered by key, ascending, nulls last. A key whose weights
-        are all null comes last.
+        A null key is a key. Keys that occur equally often are ordered by key, ascending, nulls last. A key whose
+        weights are all null comes last.
 
     Raises:
         ColumnError: a key column that the table does not have.
@@ -46,8 +46,12 @@ def top(t: Table, by: By, n: int = 10, weight: str | None = None) -> Table:
     t, keys = grouped(t, by)
     measure = "n" if weight is None else "weight"
     refuse_names(keys, [measure])
-    counted = aggregate(t, keys, **{measure: "count(*)" if weight is None else f"sum({weight})"})
+    if weight is not None:
+        resolve(t, sql.columns_of(weight))
+    counted = group(t, keys, {measure: "count(*)" if weight is None else f"sum({weight})"})
     engine = engine_of(counted)
     order = [sql.Order(measure, descending=True), *(sql.Order(sql.quote(key)) for key in keys)]
     terms = ", ".join(term.text(engine.name) for term in order)
-    return engine.query(f"SELECT {sql.quoted(columns(counted), engine.name)} FROM t ORDER BY {terms} LIMIT {n}", {"t": counted})
+    return engine.query(
+        f"SELECT {sql.quoted(columns(counted), engine.name)} FROM t ORDER BY {terms} LIMIT {n}", {"t": counted}
+    )

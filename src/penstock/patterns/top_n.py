@@ -66,7 +66,9 @@ def top_n(
     elif engine.name == "duckdb" and engine.is_narrow(t) and _few_groups(keyed, keys):
         found = engine.query(_nth_value_first(keys, present, terms if ties == "break" else asked, n), {"t": keyed})
     else:
-        found = native({d: _heaps(keys, terms if ties == "break" else asked, n, d) for d in ("duckdb", "spark")}, t=keyed)
+        found = native(
+            {d: _heaps(keys, terms if ties == "break" else asked, n, d) for d in ("duckdb", "spark")}, t=keyed
+        )
     return engine.query(f"SELECT {sql.quoted(kept, engine.name)} FROM t", {"t": found})
 
 
@@ -95,7 +97,7 @@ def _nth_value_first(keys: list[str], present: Iterable[str], terms: list[tuple[
     partition = f"PARTITION BY {sql.quoted(keys)} " if keys else ""
     direction, least, reaches = ("DESC", "min", ">=") if first.descending else ("ASC", "max", "<=")
     native_value = sql.spell(first.expression, "duckdb")
-    # 1. The n first values of each group. 2. The last of them; null where fewer than n are not null: all rows stay then.
+    # 1. The n first values of each group. 2. The last of them; null if a null is among them: then every row stays.
     heap = (
         f"SELECT {', '.join([*map(sql.quote, keys), f'{native_value} AS {value}'])} FROM t "
         f"QUALIFY row_number() OVER ({partition}ORDER BY {native_value} {direction} NULLS LAST) <= {n}"
@@ -106,7 +108,8 @@ def _nth_value_first(keys: list[str], present: Iterable[str], terms: list[tuple[
     order = ", ".join(term.text("duckdb") for term, _ in terms)
     candidates = (
         f"SELECT t.* FROM (SELECT *, {native_value} AS {value} FROM t) AS t "
-        f"JOIN cuts ON {_same_keys('t', 'cuts', keys, 'duckdb')} WHERE cuts.{cut} IS NULL OR t.{value} {reaches} cuts.{cut}"
+        f"JOIN cuts ON {_same_keys('t', 'cuts', keys, 'duckdb')} "
+        f"WHERE cuts.{cut} IS NULL OR t.{value} {reaches} cuts.{cut}"
     )
     return (
         f"WITH heap AS ({heap}), cuts AS ({cuts}), candidates AS ({candidates}) "
@@ -114,7 +117,9 @@ def _nth_value_first(keys: list[str], present: Iterable[str], terms: list[tuple[
     )
 
 
-def _up_to_nth(keys: list[str], present: Iterable[str], asked: list[tuple[sql.Order, str]], n: int, dialect: str) -> str:
+def _up_to_nth(
+    keys: list[str], present: Iterable[str], asked: list[tuple[sql.Order, str]], n: int, dialect: str
+) -> str:
     """Every row that is not behind the n-th of its group: the n-th key by a heap, then a filter; no rank window.
 
     DuckDB 1.0 s against 4.8 s for `rank() <= 10`; Spark 8 s against 26 s.
@@ -125,7 +130,8 @@ def _up_to_nth(keys: list[str], present: Iterable[str], asked: list[tuple[sql.Or
     nth = f"{greatest}(min_by({key}, {key}, {n})) AS {cut}"
     cuts = f"SELECT {', '.join([*(sql.quote(k, dialect) for k in keys), nth])} FROM keyed{_group_by(keys, dialect)}"
     same = _same_keys("keyed", "cuts", keys, dialect)
-    return f"WITH keyed AS ({keyed}), cuts AS ({cuts}) SELECT keyed.* FROM keyed JOIN cuts ON {same} WHERE keyed.{key} <= cuts.{cut}"
+    kept = f"SELECT keyed.* FROM keyed JOIN cuts ON {same} WHERE keyed.{key} <= cuts.{cut}"
+    return f"WITH keyed AS ({keyed}), cuts AS ({cuts}) {kept}"
 
 
 def _group_by(keys: list[str], dialect: str) -> str:
