@@ -45,4 +45,4 @@ def disagreement(mine: pa.Table, theirs: pa.Table, *, columns: Sequence[str] = (
 
 def _is_float(table: pa.Table, name: str) -> bool:
     kind = table.schema.field(name).type
-    return pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(pa.types.is_floating(kind) or pa.types.is_decimal(kind))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,9 +15,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import product
 from pathlib import Path
+from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory, TemporaryFile
 from types import ModuleType
-from typing import Any
+from typing import IO, Any, cast
 
 from bench import answers, data, peers
 
@@ -85,15 +85,16 @@ def run(
 def _worker(pattern: str, name: str, path: Path) -> Iterator[Callable[[Path | None], Reply]]:
     """A fresh process for one contender, and the function that makes it run once."""
     command = [sys.executable, "-m", "bench.worker", pattern, name, str(path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = os.environ | ENVIRONMENT
     with (
         TemporaryFile("w+") as log,
-        subprocess.Popen(command, cwd=ROOT, env=os.environ | ENVIRONMENT, stderr=log, **pipes) as process,
+        Popen(command, cwd=ROOT, env=environment, text=True, stdin=PIPE, stdout=PIPE, stderr=log) as process,
     ):
+        orders, replies = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
 
         def ask(keep: Path | None) -> Reply:
-            print(json.dumps({"keep": keep and str(keep)}), file=process.stdin, flush=True)
-            if not (line := process.stdout.readline()):
+            print(json.dumps({"keep": keep and str(keep)}), file=orders, flush=True)
+            if not (line := replies.readline()):
                 log.seek(0)
                 raise ContenderError(f"its process ended with {process.wait()}: {log.read()[-500:].strip()}")
             reply: Reply = json.loads(line)

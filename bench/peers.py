@@ -121,7 +121,7 @@ def pyspark(answer: Callable[[ModuleType, Any], Any], *, determined: tuple[str, 
 def missing(contender: Contender) -> str:
     """What to install before this contender can run, or nothing."""
     if find_spec(contender.package) is None:
-        return "not installed: pip install 'penstock[bench]'"
+        return f"not installed: pip install 'penstock[{'spark' if contender.engine == 'spark' else 'bench'}]'"
     if contender.engine == "spark" and not (shutil.which("java") or os.environ.get("JAVA_HOME")):
         return "no Java: install version 17 or newer, or set JAVA_HOME"
     return ""

@@ -4,6 +4,9 @@ Amounts are cents below a thousand, so the tenth has many equals. Most contender
 those named any-ties do not, and only the countries and amounts of their rows can be compared.
 """
 
+from types import ModuleType
+from typing import Any
+
 import penstock as ps
 from bench import peers
 
@@ -36,13 +39,13 @@ TENTH_FIRST = """
 ORDERED = False
 
 
-def top_10(pl, events, by, reverse):
-    """Polars: a bounded heap of row numbers for each group."""
+def top_10(pl: ModuleType, events: Any, by: str | list[str], reverse: bool | list[bool]) -> Any:
+    """Polars: the first ten of each column by the same order."""
     rows = pl.all().top_k_by(by, 10, reverse=reverse)
     return events.group_by("country").agg(rows).explode(pl.exclude("country"))
 
 
-def row_number(fn, events, *order):
+def row_number(fn: ModuleType, events: Any, *order: str) -> Any:
     """PySpark: the window that everyone writes."""
     from pyspark.sql import Window
 

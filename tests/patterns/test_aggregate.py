@@ -141,7 +141,7 @@ ORDERED = {
 
 
 def test_ordered_aggregates_agree_with_the_oracle(table, explore):
-    """On any table, lists come sorted and without nulls, a quantile is a value that occurs, `any_value` is the least."""
+    """On any table lists come sorted and without nulls, a quantile is a value there is, `any_value` is the least."""
 
     def check(data):
         key, *values = data.column_names

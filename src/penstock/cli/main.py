@@ -1,6 +1,6 @@
 """The command `penstock`: finds the verb, and turns whatever goes wrong into a line on stderr and an exit code.
 
-    0 done   1 the engine failed   2 wrong use, nothing ran   130 interrupted   141 the reader of a pipe went away
+    0 done   1 the engine failed   2 wrong use, nothing ran   130 interrupted   141 the reader of the pipe went away
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ EXAMPLES = """\
   penstock where events.csv "amount > 100" --format ndjson | head
   cat access.log | penstock query "SELECT status, count(*) FROM t GROUP BY 1 ORDER BY 1" -
 """
-
-INTERRUPTED, PIPE_CLOSED = 128 + signal.SIGINT, 128 + signal.SIGPIPE
 
 
 class _Verbs(click.Group):
@@ -84,37 +82,47 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command line; the exit code."""
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
-        return cli.main(list(arguments), prog_name="penstock", standalone_mode=False) or 0
+        # Not cli.main: it would turn a closed pipe and Ctrl-C into codes of its own.
+        with cli.make_context("penstock", list(arguments)) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     except click.UsageError as error:
         usage = error.ctx.get_usage().removeprefix("Usage: ") if error.ctx else ""
         return _failed(error.format_message(), " ".join(usage.split()), 2)
-    except click.ClickException as error:
-        return _failed(error.format_message(), "", error.exit_code)
     except PenstockError as error:
         if verbose:
             _trace(error)
         sql_only = error.hint.startswith("the SQL was:") and not verbose
         return _failed(error.what, "-v shows the SQL" if sql_only else error.hint, error.exit_code)
+    return 0
 
 
 def main() -> NoReturn:
     """Run the command that the process was started with, and leave nothing behind."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _: sys.exit(128 + received))
+    if "_PENSTOCK_COMPLETE" in os.environ:
+        cli.main(prog_name="penstock")
+    signals: list[int] = []
+
+    def stop(number: int, _: object) -> NoReturn:
+        signals.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        code = INTERRUPTED
     except BrokenPipeError:
-        code = PIPE_CLOSED
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    except Exception as error:
-        _trace(error)
-        code = _failed(f"{type(error).__name__}: {error}", "this is a mistake in penstock: please report it", 1)
-    if code in (INTERRUPTED, PIPE_CLOSED) or code > 128:
+        code = 128 + signal.SIGPIPE
+    except BaseException as error:
+        if signals or isinstance(error, KeyboardInterrupt):  # whatever an engine said when it was stopped
+            click.echo("interrupted", err=True)
+            code = 128 + (signals or [signal.SIGINT])[0]
+        else:
+            _trace(error)
+            code = _failed(f"{type(error).__name__}: {error}", "this is a mistake in penstock: please report it", 1)
+    if code > 128:
         os._exit(code)  # an engine may be at work yet, and closing stdout would complain of the pipe
     sys.exit(code)
 

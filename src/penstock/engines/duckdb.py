@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 import weakref
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DuckDBEngine"]
 
+_TARGET = re.compile(r"duckdb(?:://(?::memory:|/(.+))?)?")  # three slashes before a relative path, four before a whole one
 _SETTINGS = {"memory": "memory_limit", "threads": "threads", "scratch": "temp_directory"}
 
 # A connection refuses a second call while one is at work (ResourceInUseException), so every call of ours takes the
@@ -45,8 +45,10 @@ class DuckDBEngine:
     @classmethod
     def open(cls, target: str = "duckdb", **settings: Any) -> DuckDBEngine:
         """A new database, in memory or in a file; see `engine.connect`."""
-        path = target.removeprefix("duckdb").removeprefix("://") or ":memory:"
-        path = path.removeprefix("/") if path.startswith("/") and not os.path.isabs(path[1:]) else path
+        spelled = _TARGET.fullmatch(target)
+        if spelled is None:
+            raise UsageError(f'unknown engine target "{target}"', 'write "duckdb" or "duckdb:///file.db"')
+        path = spelled[1] or ":memory:"
         config: dict[str, Any] = {_SETTINGS.get(key, key): str(value) for key, value in settings.items()}
         try:
             connection = duckdb.connect(path, config=config)
@@ -65,7 +67,8 @@ class DuckDBEngine:
 
     def columns(self, table: duckdb.DuckDBPyRelation) -> dict[str, str]:
         """Names and types, from the bound plan."""
-        return {name: str(kind) for name, kind in zip(table.columns, table.types, strict=True)}
+        with self._at_work("planning", table):  # a relation binds again after the catalog has changed
+            return {name: str(kind) for name, kind in zip(table.columns, table.types, strict=True)}
 
     def adopt(self, data: pa.Table) -> duckdb.DuckDBPyRelation:
         """Arrow data in place: DuckDB scans it where it lies."""

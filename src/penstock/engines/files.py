@@ -1,17 +1,35 @@
-"""Which files a path means, before any engine opens one: globs, folders, formats, and errors that say what was there."""
+"""Which files a path means, before any engine opens one: globs, folders, formats, errors that say what was there."""
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import glob
+import itertools
+import json
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from penstock.errors import InputError, MissingExtra, UsageError
 
-__all__ = ["FORMATS", "Source", "filesystem", "format_of", "is_remote", "resolve"]
+__all__ = [
+    "FORMATS",
+    "MANIFEST",
+    "NULL_PARTITION",
+    "Source",
+    "filesystem",
+    "format_of",
+    "is_data",
+    "is_remote",
+    "listed",
+    "partition_of",
+    "resolve",
+    "unknown",
+]
 
 #: File endings and the format they mean; a compression ending may follow the textual ones.
 ENDINGS = {
@@ -21,19 +39,22 @@ ENDINGS = {
 COMPRESSED = (".gz", ".zst")
 FORMATS = ("parquet", "csv", "tsv", "json", "arrow", "log")
 
+#: Where a folder behind a URL keeps the list of its live files: there is no renaming a folder there (`lake/remote.py`).
+MANIFEST = "_penstock/manifest.json"
+
+#: The name of a null in a Hive folder, everywhere.
+NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
 
 class Source(NamedTuple):
     """The files behind a path, and how to read them."""
 
     paths: list[str]
     format: str
+    hive: dict[str, str]
+    """The columns that folders below `root` spell (`day=2026-01-01/`), and their types."""
     root: str
-    """The folder that was named, if one was: Hive columns are spelled below it."""
-
-    @property
-    def hive(self) -> bool:
-        """Whether folders below the root spell columns: `day=2026-01-01/`."""
-        return bool(self.root) and any("=" in path.removeprefix(self.root).rpartition("/")[0] for path in self.paths)
+    """The folder that was named, or that all the names lie in."""
 
     @property
     def remote(self) -> bool:
@@ -55,68 +76,136 @@ def filesystem(path: str) -> Any:
     except ImportError as error:
         raise MissingExtra.of(error.name or "fsspec", "s3") from error
     except ValueError as error:
-        raise UsageError(f"cannot open {path}: {error}", "local paths, file:// and fsspec URLs such as s3:// work") from error
+        raise UsageError(f"cannot open {path}: {error}", "local paths and fsspec URLs such as s3:// work") from error
 
 
 def resolve(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], format: str | None = None) -> Source:
     """The files that a path, a glob, a folder, or a list of these stands for, in path order."""
-    if format == "ndjson":
-        format = "json"
-    if format is not None and format not in FORMATS:
-        near = difflib.get_close_matches(format, FORMATS, n=1)
-        guess = f'did you mean "{near[0]}"? ' if near else ""
-        raise UsageError(f'unknown format "{format}"', f"{guess}one of: {', '.join(FORMATS)}")
+    if format is not None and format not in (*FORMATS, "ndjson"):
+        raise unknown("format", format, FORMATS)
     names = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     if not names:
         raise InputError("no file was named", "give a path, a glob, a folder, or a list of these")
     found: list[str] = []
-    root = ""
+    roots: list[str] = []
     for name in map(os.fspath, names):
-        files, folder = (_remote if is_remote(name) else _local)(name.removeprefix("file://"))
+        files, root = (_remote if is_remote(name) else _local)(name.removeprefix("file://"))
         found += files
-        root = root or folder
-    return Source(found, format or _common_format(found), root)
+        roots.append(root)
+    alike = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*(r.split("/") for r in roots), strict=False))
+    root = "/".join(parts[0] for parts in alike)
+    kind = "json" if format == "ndjson" else format or _common_format(found)
+    return Source(found, kind, _hive(found, root), root)
+
+
+def unknown(what: str, value: str, known: Iterable[str]) -> UsageError:
+    """The error for a word that is none of those known, with the nearest.
+
+    >>> print(unknown("format", "parket", ("parquet", "csv")))
+    unknown format "parket"; did you mean "parquet"? one of: parquet, csv
+    """
+    words = list(known)
+    near = difflib.get_close_matches(value, words, n=1)
+    guess = f'did you mean "{near[0]}"? ' if near else ""
+    return UsageError(f'unknown {what} "{value}"', f"{guess}one of: {', '.join(words)}")
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
 
 
 def format_of(path: str) -> str | None:
-    """The format that a file's ending means."""
+    """The format that a file's ending means.
+
+    >>> format_of("a/b.csv.gz"), format_of("s3://bucket/lake"), format_of("events.parquet")
+    ('csv', None, 'parquet')
+    """
     suffixes = [suffix.lower() for suffix in Path(path).suffixes[-2:]]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     return ENDINGS.get(suffixes[-1]) if suffixes else None
 
 
+def is_data(relative: str) -> bool:
+    """Whether a file below a folder is data: Spark, Hive and DuckDB all keep their own files behind `_` and `.`."""
+    return not any(part.startswith((".", "_")) for part in relative.split("/") if "=" not in part)
+
+
+def partition_of(path: str) -> dict[str, str]:
+    """The columns and values that the folders of a path spell.
+
+    >>> partition_of("day=2026-01-01/country=C%C3%B4te/part-0.parquet")
+    {'day': '2026-01-01', 'country': 'Côte'}
+    """
+    parts = (part.split("=", 1) for part in path.split("/")[:-1] if "=" in part)
+    return {unquote(column): unquote(value) for column, value in parts}
+
+
+_KINDS = {
+    "BIGINT": re.compile(r"0|[1-9][0-9]{0,17}"),
+    "DATE": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "TIMESTAMP": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"),
+}
+
+
+def _hive(paths: Sequence[str], root: str) -> dict[str, str]:
+    """The Hive columns below a folder: of a type if all values look like it; `month=01` is text, as `01` in CSV is."""
+    found: dict[str, set[str]] = {}
+    for path in paths if root else ():
+        for column, value in partition_of(path.removeprefix(root)).items():
+            found.setdefault(column, set()).add(value)
+    return {column: _kind(values - {NULL_PARTITION}) for column, values in found.items()}
+
+
+def _kind(values: set[str]) -> str:
+    for kind, pattern in _KINDS.items():
+        if values and all(map(pattern.fullmatch, values)):
+            return kind if kind == "BIGINT" or all(map(_is_date, values)) else "VARCHAR"
+    return "VARCHAR"
+
+
+def _is_date(value: str) -> bool:
+    try:
+        datetime.datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _common_format(paths: Sequence[str]) -> str:
     formats = {format_of(path) for path in paths}
     if None in formats:
-        unknown = next(path for path in paths if format_of(path) is None)
-        raise UsageError(f"cannot tell the format of {unknown} from its name", f"give format=, one of: {', '.join(FORMATS)}")
+        path = next(path for path in paths if format_of(path) is None)
+        known = ", ".join(FORMATS)
+        raise UsageError(f"cannot tell the format of {path} from its name", f"give format=, one of: {known}")
     if len(formats) > 1:
-        raise UsageError(f"files of several formats: {', '.join(sorted(map(str, formats)))}", "read each kind by itself")
+        several = ", ".join(sorted(map(str, formats)))
+        raise UsageError(f"files of several formats: {several}", "read each kind by itself")
     return str(formats.pop())
 
 
-def _visible(relative: str) -> bool:
-    """Whether a file below a folder is data: Spark, Hive and DuckDB all keep their own files behind `_` and `.`."""
-    return not any(part.startswith((".", "_")) for part in relative.split("/") if "=" not in part)
+# -- this machine -----------------------------------------------------------------------------------------------------
 
 
 def _local(name: str) -> tuple[list[str], str]:
     path = Path(name)
     if path.is_dir():
         folder = str(path)
-        files = sorted(str(p) for p in path.rglob("*") if p.is_file() and _visible(p.relative_to(path).as_posix()))
+        files = sorted(str(p) for p in path.rglob("*") if is_data(p.relative_to(path).as_posix()) and p.is_file())
         if not files:
             raise InputError(f"no data files in {name}", "the folder is empty, or holds only hidden files")
         return files, folder
     if path.exists():
-        return [name], ""
+        return [name], str(path.parent)
     if glob.has_magic(name):
         files = sorted(p for p in glob.glob(name, recursive=True) if os.path.isfile(p))
         if not files:
             raise InputError(f"no file matches {name}", f"it was looked for in {Path.cwd()}")
-        return files, name.partition("*")[0].rpartition("/")[0]
+        return files, _before_magic(name)
     raise InputError(f"no such file: {name}", _nearest(path))
+
+
+def _before_magic(name: str) -> str:
+    return re.split(r"[*?\[]", name, maxsplit=1)[0].rpartition("/")[0] or "."
 
 
 def _nearest(path: Path) -> str:
@@ -127,20 +216,39 @@ def _nearest(path: Path) -> str:
     return f'did you mean "{path.parent / near[0]}"?' if near else f"{path.parent} holds {len(names)} other names"
 
 
+# -- behind a URL -----------------------------------------------------------------------------------------------------
+
+
 def _remote(name: str) -> tuple[list[str], str]:
     files = filesystem(name)
-    protocol = name.partition("://")[0]
+    files.invalidate_cache()  # another process may have written since this one listed
+    magic = glob.has_magic(name)
+    root = files.unstrip_protocol(_before_magic(name) if magic else name.rstrip("/"))
     try:
-        if glob.has_magic(name):
-            found = files.glob(name)
-            root = name.partition("*")[0].rpartition("/")[0]
-        else:
-            found = files.find(name)
-            root = "" if found and f"{protocol}://{found[0]}".rstrip("/") == name else name.rstrip("/")
+        found = listed(files, name)
+        live = None if found == [root] else _manifest(files, root)
     except OSError as error:
         raise InputError(f"cannot list {name}: {error}", "check the address and the credentials") from error
-    paths = sorted(path if "://" in path else f"{protocol}://{path}" for path in found)
-    paths = [path for path in paths if _visible(path.removeprefix(root or path))]
+    if found == [root]:
+        return found, root.rpartition("/")[0]
+    relative = [path.removeprefix(f"{root}/") for path in found]
+    paths = [f"{root}/{path}" for path in relative if is_data(path) and (live is None or path in live)]
     if not paths:
         raise InputError(f"no file at {name}", "check the bucket, the prefix and the glob")
     return paths, root
+
+
+def listed(files: Any, name: str) -> list[str]:
+    """The files of an fsspec file system below a folder or matching a glob, as URLs, in order."""
+    found = files.glob(name) if glob.has_magic(name) else files.find(name)
+    return sorted(map(files.unstrip_protocol, found))
+
+
+def _manifest(files: Any, root: str) -> set[str] | None:
+    """The live files of a folder that keeps a list of them."""
+    try:
+        text = files.cat_file(f"{root}/{MANIFEST}")
+    except FileNotFoundError:
+        return None
+    manifest: Mapping[str, Any] = json.loads(text)
+    return set(manifest["files"])

@@ -185,10 +185,11 @@ def _is_utf8(path: str) -> bool:
             length = 0 if b"\n" in block or b"\r" in block else length + len(block)
             if length > LONGEST:
                 raise InputError(f"{path} has a line of more than {LONGEST >> 20} MB", "is it an access log?")
-            try:
-                decoder.decode(block)
-            except UnicodeDecodeError:
-                return False
+            if not block.isascii() or decoder.getstate()[0]:
+                try:
+                    decoder.decode(block)
+                except UnicodeDecodeError:
+                    return False
     return not decoder.getstate()[0]
 
 
