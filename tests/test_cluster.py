@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import penstock as ps
+from penstock.catalog import PATTERNS
+from penstock.cli.main import run
 from penstock.testing import assert_tables_equal, rows
 
 pytestmark = pytest.mark.cluster
@@ -79,6 +87,66 @@ def test_an_executor_killed_amid_a_shuffle_changes_nothing(cluster):
         for digit in range(10)
     ]
     assert_tables_equal(answer["rows"], expected)
+
+
+# A call of every pattern; files and engine are added.
+CALLS = [
+    ["where", "amount > 0 or note like '%,%'"],
+    ["derive", "day=date_trunc('day', at)", "third=amount / 3", "floor=id // 7"],
+    ["aggregate", "--by", "user", "n=count(*)", "total=sum(score)", "mean=avg(price)", "users=count(distinct id)"],
+    ["top", "--by", "user", "-n", "7"],
+    ["top", "--by", "note,user", "--weight", "score"],
+    ["top_n", "--by", "user", "--order", "amount desc", "-n", "2"],
+    ["mode", "--column", "note", "--by", "user", "--ties", "all"],
+    ["distinct", "--columns", "note,user"],
+    ["count_distinct", "--columns", "note", "--by", "user"],
+    ["sort", "--order", "amount desc, note"],
+]
+
+
+def run_verbs(engine: str, events: Path, into: Path) -> None:
+    """Run every call on an engine (on the cluster: in a process of its own), the output of each into its own file."""
+    into.mkdir()
+    files = sorted(map(str, events.glob("*.parquet")))
+    for number, (verb, *arguments) in enumerate(CALLS):
+        with (into / f"{number}.csv").open("w") as out, contextlib.redirect_stdout(out):
+            code = run([verb, *files, *arguments, "--format", "csv", "--engine", engine, "--quiet"])
+        assert code == 0, f"penstock {verb} {' '.join(arguments)} ended with {code}"
+
+
+def test_every_verb_prints_the_same_bytes_on_the_cluster(cluster, tmp_path):
+    """The csv of every pattern over several files is the same, byte for byte, on DuckDB and on two workers."""
+    assert {verb for verb, *_ in CALLS} == {pattern.name for pattern in PATTERNS}
+
+    write_events(tmp_path)
+    run_verbs("duckdb", tmp_path, tmp_path / "duckdb")
+    script = "import sys, pathlib, test_cluster as t; t.run_verbs(sys.argv[1], *map(pathlib.Path, sys.argv[2:]))"
+    command = [sys.executable, "-c", script, cluster.url, str(tmp_path), str(tmp_path / "spark")]
+    subprocess.run(command, cwd=Path(__file__).parent, check=True)
+
+    for number, call in enumerate(CALLS):
+        ours, theirs = ((tmp_path / engine / f"{number}.csv").read_bytes() for engine in ("duckdb", "spark"))
+        assert ours.count(b"\n") > 3, call
+        assert ours == theirs, call
+
+
+def write_events(folder: Path) -> None:
+    """Three files of events with nulls, ties, NaN, -0.0, decimals, times, and text that csv must quote."""
+    chance = random.Random(7)
+    notes = [None, "", "a,b", 'say "hi"', "two\nlines", "ü 😀", "NULL", " x "]
+    amounts = [None, 0.0, -0.0, float("nan"), float("inf"), 0.1, 1 / 3, 1e-7, 1e21, -12345.678]
+    for part in range(3):
+        size = 1000
+        events = {
+            "id": [part * size + i for i in range(size)],
+            "user": [chance.choice(["ann", "bob", None, "cid"]) for _ in range(size)],
+            "note": [chance.choice(notes) for _ in range(size)],
+            "amount": [chance.choice(amounts) for _ in range(size)],
+            "score": [chance.choice([None, chance.uniform(-1, 1), 0.1, 1e6 / 3]) for _ in range(size)],
+            "price": [Decimal(chance.randint(-999, 999)).scaleb(-2) for _ in range(size)],
+            "at": [datetime(2024, 9, 28) + timedelta(microseconds=chance.randint(0, 2 * 10**11)) for _ in range(size)],
+        }
+        pq.write_table(pa.table(events), folder / f"events-{part}.parquet", row_group_size=300)
 
 
 def test_an_interrupted_test_run_leaves_no_cluster_behind(java, tmp_path):

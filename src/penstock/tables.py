@@ -206,7 +206,9 @@ def query(sql_text: str, **tables: Any) -> Table:
         [(1, -4), (2, None)]
     """
     engine = _common_engine(tables)
-    return engine.query(sql.spell(sql_text, engine.name, query=True), {n: adopt(t, engine) for n, t in tables.items()})
+    adopted = {name: adopt(table, engine) for name, table in tables.items()}
+    types = {name: engine.columns(table) for name, table in adopted.items()}
+    return engine.query(sql.spell_query(sql_text, engine.name, types), adopted)
 
 
 def native(spelled: Mapping[str, str], **tables: Table) -> Table:

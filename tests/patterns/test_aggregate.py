@@ -259,7 +259,7 @@ def test_salting_the_hot_key_gives_the_same_rows(table):
     [
         ({}, "no aggregate"),
         ({"skew": "often", "n": "count(*)"}, r"auto.*salt.*none"),
-        ({"country": "count(*)"}, "another name"),
+        ({"country": "count(*)"}, "rename"),
         ({"x": "amount + 1"}, r"aggregates nothing|no one answer"),
         ({"x": "first(amount)"}, "portable"),
         ({"x": "list(amount)"}, "order"),

@@ -1,7 +1,8 @@
 """`derive`: new columns from expressions."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 
 import oracles
@@ -87,6 +88,21 @@ def test_time_is_utc_whatever_the_machine_says(table, explore):
         assert_tables_equal(result, expected)
 
     explore(check, tables("timestamp"))
+
+
+def test_a_time_with_a_zone_is_its_moment_in_utc(table):
+    """A time that carries a zone is taken as its moment, and cut in UTC too."""
+    tokyo = pa.array([datetime(2024, 9, 29, 23, 30, tzinfo=UTC)], pa.timestamp("us", "Asia/Tokyo"))
+    result = ps.derive(
+        table(pa.table({"at": tokyo})),
+        hour="extract('hour' from at)",
+        day="date_trunc('day', at)",
+        date="at::date",
+        text="strftime(at, '%H:%M')",
+    )
+
+    moment, midnight = datetime(2024, 9, 29, 23, 30), datetime(2024, 9, 29)
+    assert_tables_equal(result, [{"at": moment, "hour": 23, "day": midnight, "date": midnight.date(), "text": "23:30"}])
 
 
 def test_steps_compose(table):

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 from penstock.cli.main import COMMANDS, cli
 
 __all__ = ["completions"]
 
-SHELLS = ("bash", "zsh", "fish")
+SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
 def _run(shell: str) -> None:
-    kind = get_completion_class(shell)
-    click.echo(kind(cli, {}, "penstock", "_PENSTOCK_COMPLETE").source())
+    click.echo(SHELLS[shell](cli, {}, "penstock", "_PENSTOCK_COMPLETE").source())
 
 
 completions = click.Command(
     "completions",
-    params=[click.Argument(["shell"], type=click.Choice(SHELLS))],
+    params=[click.Argument(["shell"], type=click.Choice(list(SHELLS)))],
     callback=_run,
     help=COMMANDS["completions"],
     epilog='In bash: eval "$(penstock completions bash)"',

@@ -1,9 +1,8 @@
-"""Where defaults come from: `penstock.toml`, or `[tool.penstock]` in `pyproject.toml`; the nearest file wins, none is merged."""
+"""Where defaults come from: `penstock.toml`, or `[tool.penstock]` in `pyproject.toml`. The nearest file wins."""
 
 from __future__ import annotations
 
 import tomllib
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +20,6 @@ class Configuration(NamedTuple):
     path: Path | None = None
 
 
-@cache
 def find(folder: Path) -> Configuration:
     """The configuration that holds in a folder."""
     for parent in (folder, *folder.parents):

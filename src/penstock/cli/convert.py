@@ -20,15 +20,21 @@ def _run(files: tuple[str, ...], partition_by: tuple[str, ...], sort_by: tuple[s
     if said.output is None and said.format is None and not said.plan:
         raise UsageError("convert was not told into what", "give -o PATH, or --format and a pipe")
     layout = {"partition_by": words.names(partition_by), "sort_by": list(sort_by)}
-    execute(Work("convert", lambda table: table, write={key: value for key, value in layout.items() if value}), files, said)
+    execute(
+        Work("convert", lambda table: table, write={key: value for key, value in layout.items() if value}), files, said
+    )
 
 
 convert = click.Command(
     "convert",
     params=[
         files_argument(),
-        click.Option(["--partition-by"], multiple=True, metavar="COLUMN,...", help="One folder for each value of these."),
-        click.Option(["--sort-by"], multiple=True, metavar="EXPRESSION [desc],...", help="Write the rows in this order."),
+        click.Option(
+            ["--partition-by"], multiple=True, metavar="COLUMN,...", help="One folder for each value of these."
+        ),
+        click.Option(
+            ["--sort-by"], multiple=True, metavar="EXPRESSION [desc],...", help="Write the rows in this order."
+        ),
         *options.common(),
     ],
     callback=_run,

@@ -19,7 +19,13 @@ from penstock.cli.main import COMMANDS
 
 __all__ = ["doctor"]
 
-PACKAGES = {"duckdb": "", "pyarrow": "", "sqlglot": "", "pyspark": "pip install 'penstock[spark]'", "fsspec": "pip install 'penstock[s3]'"}
+PACKAGES = {
+    "duckdb": "",
+    "pyarrow": "",
+    "sqlglot": "",
+    "pyspark": "pip install 'penstock[spark]'",
+    "fsspec": "pip install 'penstock[s3]'",
+}
 INSTALL_JAVA = "apt-get install openjdk-17-jre-headless, or brew install openjdk@17"
 
 

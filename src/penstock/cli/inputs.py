@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from penstock.engines.files import format_of, is_remote, resolve
-from penstock.errors import InputError
+from penstock.errors import InputError, UsageError
 
 __all__ = ["Inputs", "opened"]
 
 STDIN = "-"
 LOOKED_AT = 1 << 16
-_GZIP = b"\x1f\x8b"
+ADVICE = "give it: --input-format csv, or whichever it is"
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+COMPRESSED = {GZIP: ".gz", ZSTD: ".zst"}
 _LOG_LINE = re.compile(r'^\S+ \S+ .*\[\d\d/[A-Z][a-z]{2}/\d{4}:[^\]]*\] "', re.MULTILINE)
 
 
@@ -38,11 +40,14 @@ def opened(names: Sequence[str], format: str | None, say: Callable[[str], None])
     try:
         spooled = _spooled(Path(folder)) if folder else ""
         found = [spooled if name == STDIN else name for name in names]
-        paths = resolve(found, format or "csv").paths  # the format is of no account for which files there are
-        for path in paths if format is None else []:
-            if format_of(path) is None and not is_remote(path):
-                format = _sniffed(path, "standard input" if path == spooled else path, say)
-        yield Inputs(found, paths, format or resolve(found).format)
+        source = resolve(found, format or "csv")  # which files there are does not depend on the format
+        if format is None:
+            shown = {spooled: "standard input"}
+            told = {format_of(path) or _sniffed(path, shown.get(path, path), say) for path in source.paths}
+            if len(told) > 1:
+                raise UsageError(f"files of several formats: {', '.join(sorted(told))}", "read each kind by itself")
+            source = source._replace(format=told.pop())
+        yield Inputs(found, source.paths, source.format)
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
@@ -54,18 +59,24 @@ def _spooled(folder: Path) -> str:
     with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
     with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-    return str(path.rename(path.with_suffix(".gz")) if packed else path)  # engines tell compression by the ending
+        start = file.read(4)
+    ending = next((ending for magic, ending in COMPRESSED.items() if start.startswith(magic)), "")
+    return str(path.rename(path.with_suffix(ending)) if ending else path)  # engines tell compression by the ending
 
 
 def _sniffed(path: str, shown: str, say: Callable[[str], None]) -> str:
     """The format of a file whose name does not tell, from how it begins."""
+    if is_remote(path):
+        raise UsageError(f"cannot tell the format of {path} from its name", ADVICE)
     with open(path, "rb") as file:
         head = file.read(LOOKED_AT)
-    if head.startswith(_GZIP):
-        head = zlib.decompressobj(wbits=31).decompress(head, LOOKED_AT)
-    if not head:
-        raise InputError(f"{shown} is empty, so its format cannot be told", "give it: --input-format log")
+    if head.startswith(GZIP):
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, LOOKED_AT)
+        except zlib.error as error:
+            raise InputError(f"{shown} is broken: {error}", "compress it again") from error
+    if not head or head.startswith(ZSTD):
+        raise InputError(f"cannot tell the format of {shown}: it is {'compressed' if head else 'empty'}", ADVICE)
     found = _format_of_bytes(head)
     say(f"reading {shown} as {found}; --input-format says otherwise")
     return found

@@ -1,6 +1,6 @@
 """The command `penstock`: finds the verb, and turns whatever goes wrong into a line on stderr and an exit code.
 
-    0 done   1 the engine failed   2 wrong use, nothing ran   130 interrupted   141 the reader of the pipe went away
+0 done   1 the engine failed   2 wrong use, nothing ran   130 interrupted   141 the reader of the pipe went away
 """
 
 from __future__ import annotations
@@ -45,10 +45,12 @@ class _Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         name = cmd_name.replace("-", "_")
-        for pattern in PATTERNS:
-            if pattern.name == name:
-                return import_module("penstock.cli.verbs").verb(pattern)  # type: ignore[no-any-return]
-        return getattr(import_module(f"penstock.cli.{name}"), name) if name in COMMANDS else None  # type: ignore[no-any-return]
+        found: click.Command | None = None
+        if name in COMMANDS:
+            found = getattr(import_module(f"penstock.cli.{name}"), name)
+        elif pattern := next((pattern for pattern in PATTERNS if pattern.name == name), None):
+            found = import_module("penstock.cli.verbs").verb(pattern)
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -61,12 +63,19 @@ class _Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for heading, verbs in [("Patterns", [pattern[:2] for pattern in PATTERNS]), ("Besides", list(COMMANDS.items()))]:
+        for heading, verbs in [
+            ("Patterns", [pattern[:2] for pattern in PATTERNS]),
+            ("Besides", list(COMMANDS.items())),
+        ]:
             with formatter.section(heading):
                 formatter.write_dl(verbs)
 
 
-@click.command(cls=_Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=_Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="penstock", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -80,7 +89,6 @@ def cli(ctx: click.Context) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; the exit code."""
-    verbose = "-v" in arguments or "--verbose" in arguments
     try:
         # Not cli.main: it would turn a closed pipe and Ctrl-C into codes of its own.
         with cli.make_context("penstock", list(arguments)) as context:
@@ -91,9 +99,8 @@ def run(arguments: Sequence[str]) -> int:
         usage = error.ctx.get_usage().removeprefix("Usage: ") if error.ctx else ""
         return _failed(error.format_message(), " ".join(usage.split()), 2)
     except PenstockError as error:
-        if verbose:
-            _trace(error)
-        sql_only = error.hint.startswith("the SQL was:") and not verbose
+        _trace(error, arguments)
+        sql_only = error.hint.startswith("the SQL was:") and not _verbose(arguments)
         return _failed(error.what, "-v shows the SQL" if sql_only else error.hint, error.exit_code)
     return 0
 
@@ -120,8 +127,8 @@ def main() -> NoReturn:
             click.echo("interrupted", err=True)
             code = 128 + (signals or [signal.SIGINT])[0]
         else:
-            _trace(error)
-            code = _failed(f"{type(error).__name__}: {error}", "this is a mistake in penstock: please report it", 1)
+            _trace(error, sys.argv)
+            code = _failed(f"{type(error).__name__}: {error}", "a mistake in penstock: please report what -v shows", 1)
     if code > 128:
         os._exit(code)  # an engine may be at work yet, and closing stdout would complain of the pipe
     sys.exit(code)
@@ -134,7 +141,12 @@ def _failed(what: str, hint: str, code: int) -> int:
     return code
 
 
-def _trace(error: BaseException) -> None:
-    import traceback
+def _trace(error: BaseException, arguments: Sequence[str]) -> None:
+    if _verbose(arguments):
+        import traceback
 
-    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+
+
+def _verbose(arguments: Sequence[str]) -> bool:
+    return "-v" in arguments or "--verbose" in arguments

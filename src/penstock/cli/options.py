@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import click
 
 from penstock.cli import config
+from penstock.errors import UsageError
 
-__all__ = ["FORMATS", "Options", "common"]
+__all__ = ["FORMATS", "Options", "common", "taken"]
 
 FORMATS = ("table", "csv", "ndjson", "parquet", "arrow")
 INPUT_FORMATS = ("parquet", "csv", "tsv", "json", "ndjson", "arrow", "log")
@@ -28,6 +29,11 @@ class Options(NamedTuple):
     quiet: bool
     verbose: bool
 
+    @property
+    def to_files(self) -> bool:
+        """Whether the result goes to files, not to standard output."""
+        return self.output not in (None, "-")
+
 
 def common() -> list[click.Parameter]:
     """The click options behind `Options`, field by field."""
@@ -46,9 +52,13 @@ def common() -> list[click.Parameter]:
             callback=_pairs,
             help="A setting of the engine: memory=8GB, threads=4, scratch=/fast/disk, or one of its own.",
         ),
-        click.Option(["--input-format"], type=click.Choice(INPUT_FORMATS), help="What the files are, where names do not tell."),
+        click.Option(
+            ["--input-format"], type=click.Choice(INPUT_FORMATS), help="What the files are, where names do not tell."
+        ),
         click.Option(["-o", "--output"], metavar="PATH", help="Write there, a file or a folder, in place of printing."),
-        click.Option(["--mode"], type=click.Choice(MODES), default="error", help="What to do with what is at PATH already."),
+        click.Option(
+            ["--mode"], type=click.Choice(MODES), default="error", help="What to do with what is at PATH already."
+        ),
         click.Option(
             ["--format"],
             type=click.Choice(FORMATS),
@@ -70,4 +80,7 @@ def _pairs(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> dic
 
 def taken(values: dict[str, Any]) -> Options:
     """Take the common options out of what click parsed; the verb's own words stay."""
-    return Options(**{field: values.pop(field) for field in Options._fields})
+    options = Options(**{field: values.pop(field) for field in Options._fields})
+    if options.to_files and options.format == "table":
+        raise UsageError("a table is for the screen, not for files", "choose --format csv, ndjson, parquet or arrow")
+    return options

@@ -48,16 +48,20 @@ def _as_read(result: Table, inputs: Inputs) -> Table:
         return result
     from penstock.tables import native
 
-    files = ", ".join(sql.literal(Path(path).absolute().as_uri() if "://" not in path else path, "spark") for path in inputs.paths)
+    files = ", ".join(
+        sql.literal(Path(path).absolute().as_uri() if "://" not in path else path, "spark") for path in inputs.paths
+    )
     place = f"array_position(array({files}), input_file_name()), input_file_name(), input_file_block_start()"
     return native(
-        {"duckdb": "SELECT * FROM t", "spark": f"SELECT * FROM t ORDER BY {place}, monotonically_increasing_id()"}, t=result
+        {"duckdb": "SELECT * FROM t", "spark": f"SELECT * FROM t ORDER BY {place}, monotonically_increasing_id()"},
+        t=result,
     )
 
 
 def _adds(expression: str) -> bool:
+    """Whether an aggregate computes with floats. The others hand on a value that stands in the input."""
     from sqlglot import exp
 
-    tree = sql.expression(expression)
-    return tree.find(exp.Sum, exp.Avg, exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Variance, exp.VariancePop, exp.Corr,
-                     exp.CovarPop, exp.CovarSamp) is not None  # fmt: skip
+    counted = (exp.Sum, exp.Avg, exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Variance, exp.VariancePop, exp.Corr)
+    estimated = (exp.CovarPop, exp.CovarSamp, exp.Median, exp.PercentileCont)
+    return sql.expression(expression).find(*counted, *estimated) is not None

@@ -26,7 +26,9 @@ def chosen(format: str | None) -> str:
     """The format to print in; nothing binary goes to a terminal."""
     terminal = sys.stdout.isatty()
     if format in ("parquet", "arrow") and terminal:
-        raise UsageError(f"{format} is not for a terminal", f"send it somewhere: -o result.{format}, or > result.{format}")
+        raise UsageError(
+            f"{format} is not for a terminal", f"send it somewhere: -o result.{format}, or > result.{format}"
+        )
     return format or ("table" if terminal else "csv")
 
 
@@ -58,12 +60,15 @@ def _table(schema: pa.Schema, batches: Iterator[pa.RecordBatch], summed: frozens
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for field in schema:
         number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
-        table.add_column(Text(_printable(field.name)), justify="right" if number else "left", overflow="ellipsis", no_wrap=True)
+        table.add_column(
+            Text(_printable(field.name)), justify="right" if number else "left", overflow="ellipsis", no_wrap=True
+        )
     null = Text("null", style="dim")
     left = SHOWN
     for batch in batches:
         columns = [
-            text.plain(batch.column(i).slice(0, left), summed=name in summed).to_pylist() for i, name in enumerate(schema.names)
+            text.plain(batch.column(i).slice(0, left), summed=name in summed).to_pylist()
+            for i, name in enumerate(schema.names)
         ]
         for row in zip(*columns, strict=True):
             table.add_row(*(null if cell is None else Text(_printable(cell)) for cell in row))
@@ -85,7 +90,11 @@ def _binary(schema: pa.Schema, batches: Iterator[pa.RecordBatch], format: str, o
     from pyarrow import parquet
 
     counted: Any = pa.PythonFile(_Counted(out), mode="w")
-    with parquet.ParquetWriter(counted, schema, compression="zstd") if format == "parquet" else pa.ipc.new_file(counted, schema) as writer:
+    with (
+        parquet.ParquetWriter(counted, schema, compression="zstd")
+        if format == "parquet"
+        else pa.ipc.new_file(counted, schema) as writer
+    ):
         for batch in batches:
             writer.write_batch(batch)
 

@@ -11,7 +11,6 @@ import click
 
 from penstock.cli.attend import attended
 from penstock.cli.options import Options
-from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,9 +38,10 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
     """Do it."""
     import penstock as ps
     from penstock.cli.inputs import opened
+    from penstock.cli.output import chosen
 
     say = (lambda _: None) if options.quiet else note
-    printed = _where_to(options)
+    printed = "" if options.plan or options.to_files else chosen(options.format)
     began = time.monotonic()
     with ps.connect(options.engine, **options.settings) as engine, opened(files, options.input_format, say) as inputs:
         table = ps.read(inputs.names, inputs.format, engine=engine)
@@ -49,10 +49,10 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
         if options.plan:
             click.echo(engine.explain(result).rstrip())
             return
-        if printed:
-            _print(engine, work.in_order(result, inputs), printed, work, say)
-        else:
+        if options.to_files:
             _write(engine, result, work, options, say)
+        else:
+            _print(engine, work.in_order(result, inputs), printed, work, say)
         if inputs.format == "log" and not options.quiet:
             _count_malformed(engine, table, files, say)
         if options.verbose:
@@ -62,17 +62,6 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
 def note(text: str) -> None:
     """Tell the person at the terminal something that is not data."""
     click.echo(f"note: {text}", err=True)
-
-
-def _where_to(options: Options) -> str:
-    """The format to print in, or nothing where the result is written to files."""
-    from penstock.cli.output import chosen
-
-    if options.output in (None, "-"):
-        return "" if options.plan else chosen(options.format)
-    if options.format == "table":
-        raise UsageError("a table is for the screen, not for files", "choose --format csv, ndjson, parquet or arrow")
-    return ""
 
 
 def _print(engine: Engine, result: Table, format: str, work: Work, say: Callable[[str], None]) -> None:
@@ -100,9 +89,11 @@ def _write(engine: Engine, result: Table, work: Work, options: Options, say: Cal
     from penstock.engines.files import format_of
 
     path = str(options.output)
-    format = options.format or {"json": "ndjson"}.get(f := format_of(path) or "parquet", f)
+    told = options.format or format_of(path) or "parquet"
     written = attended(
-        engine, lambda: ps.write(result, path, format=format, mode=options.mode, **work.write), task=f"{work.name}, to {path}"
+        engine,
+        lambda: ps.write(result, path, format={"json": "ndjson"}.get(told, told), mode=options.mode, **work.write),
+        task=f"{work.name}, to {path}",
     )
     say(f"wrote {path}: {_spaced(written.rows)} rows, {_spaced(written.bytes)} bytes, files: {len(written.files)}")
 

@@ -1,9 +1,9 @@
 """Arrow columns as text: the same characters for the same value, whichever engine it came from.
 
-    null        empty in csv, null in ndjson                 timestamp   2026-03-01 12:30:00.25, UTC; Z if it has a zone
-    float       the shortest that reads back as the same     decimal     every digit of its scale, never 1E-7
-    -0.0        0.0                                          binary      hexadecimal
-    NaN         nan in csv, null in ndjson                   nested      JSON
+null        empty in csv, null in ndjson                 timestamp   2026-03-01 12:30:00.25, UTC; Z if it has a zone
+float       the shortest that reads back as the same     decimal     every digit of its scale, never 1E-7
+-0.0        0.0                                          binary      hexadecimal
+NaN         nan in csv, null in ndjson                   nested      JSON
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def _json_cells(column: pa.Array, summed: bool) -> pa.Array:
     text, kind = plain(column, summed=summed), _bare(column).type
     if pa.types.is_floating(kind):
         text = pc.if_else(pc.is_finite(_bare(column)), text, None)
-    elif not (pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind) or pa.types.is_nested(kind)):
+    elif not (
+        pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind) or pa.types.is_nested(kind)
+    ):
         if _any(text, r'["\\\x00-\x1f]'):
             text = _each(text, lambda value: json.dumps(value, ensure_ascii=False))
         else:

@@ -99,18 +99,21 @@ def _kind(parameter: inspect.Parameter) -> dict[str, Any]:
     if parameter.annotation == By:
         return {"multiple": True, "metavar": "COLUMN,...|NAME=EXPRESSION"}
     union = get_origin(parameter.annotation) in (Union, types.UnionType)
-    kinds = [kind for kind in get_args(parameter.annotation) if kind is not type(None)] if union else [parameter.annotation]
+    kinds = (
+        [kind for kind in get_args(parameter.annotation) if kind is not type(None)] if union else [parameter.annotation]
+    )
     if get_origin(kinds[0]) is Literal:
         return {"type": click.Choice(get_args(kinds[0]))}
     if kinds == [bool]:
         return {"is_flag": True}
-    return {
+    known: dict[tuple[Any, ...], dict[str, Any]] = {
         (int,): {"type": int},
         (float,): {"type": float},
         (str,): {"metavar": "COLUMN" if parameter.name == "column" else "TEXT"},
         (str, timedelta): {"metavar": "DURATION"},
         (str, Sequence[str]): {"multiple": True, "metavar": "EXPRESSION [desc],..."},
-    }[tuple(kinds)]
+    }
+    return known[tuple(kinds)]
 
 
 def _arguments(parameters: list[inspect.Parameter], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from penstock import sql
-from penstock.engines import text_files
+from penstock.engines import file_errors, text_files
 from penstock.engines.files import Source, filesystem, resolve
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
 
@@ -77,14 +77,19 @@ class DuckDBEngine:
 
     def read(self, path: Any, format: str | None = None, **options: Any) -> duckdb.DuckDBPyRelation:
         """Files as a lazy relation; see `ps.read`."""
-        source = resolve(path, format)
-        if source.remote:
-            self.connection.register_filesystem(filesystem(source.paths[0]))
+        return self.read_source(resolve(path, format), options)
+
+    def read_source(self, source: Source, options: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        """The files of a source as a lazy relation."""
         if source.format == "arrow":
             return self._arrow_files(source)
-        statement = text_files.duckdb_select(source, options)
-        with self._at_work(f"reading {source.paths[0]}", statement):
-            return self.connection.sql(statement)
+        with self._opening(source):
+            return self.connection.sql(text_files.duckdb_select(self.connection, source, options))
+
+    def layout(self, source: Source, options: Mapping[str, Any]) -> text_files.Layout:
+        """What a source of text holds; Spark asks too."""
+        with self._opening(source):
+            return text_files.layout_of(self.connection, source, options)
 
     def query(self, sql: str, tables: Mapping[str, duckdb.DuckDBPyRelation]) -> duckdb.DuckDBPyRelation:
         """One lazy relation from DuckDB SQL over named relations."""
@@ -168,6 +173,13 @@ class DuckDBEngine:
         joined = f", {rest}" if separator and head.upper() == "WITH" else f" {statement}"
         return f"WITH {ctes}{joined}"
 
+    @contextmanager
+    def _opening(self, source: Source) -> Iterator[None]:
+        if source.remote:
+            self.connection.register_filesystem(filesystem(source.paths[0]))
+        with self._at_work(f"reading {source.paths[0]}"):
+            yield
+
     def _arrow_files(self, source: Source) -> duckdb.DuckDBPyRelation:
         import pyarrow.dataset
 
@@ -223,7 +235,7 @@ def _errors(step: str, statement: Any) -> Iterator[None]:
         yield
     except PenstockError:
         raise
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:  # an Arrow stream ends with an OSError, whatever DuckDB's error was
         raise _ours(error, step, statement) from error
 
 
@@ -232,7 +244,7 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _ours(error: duckdb.Error, step: str, statement: Any) -> PenstockError:
+def _ours(error: duckdb.Error | OSError, step: str, statement: Any) -> PenstockError:
     """The error of our tree that says whose mistake it is."""
     message = str(error)
     what = f"{step}: {_first_line(error)}"
@@ -241,14 +253,14 @@ def _ours(error: duckdb.Error, step: str, statement: Any) -> PenstockError:
     shown = f"the SQL was: {statement}" if statement else ""
     if "No space left" in message or "disk quota" in message.lower():
         return OutputError(what, "free some space; what was there before is intact")
+    if told := file_errors.explained(message):
+        return told
     if isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
         return UsageError(what, shown)
-    if "max_line_size" in message or "CSV Error" in message or "sniffing file" in message or "JSON" in message[:60]:
-        return InputError(what, text_files.advice(message))
-    if isinstance(error, duckdb.IOException):
+    if message.startswith("IO Error"):
         return InputError(what, "the file may be cut short or not of the format that its name says")
     if isinstance(error, duckdb.ConversionException):
         return EngineError(what, shown)
-    if isinstance(error, duckdb.OutOfMemoryException):
+    if message.startswith("Out of Memory Error"):
         return EngineError(what, 'raise memory=, or name a folder with room: connect("duckdb", scratch="folder")')
     return EngineError(what, shown)

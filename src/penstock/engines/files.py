@@ -23,6 +23,7 @@ __all__ = [
     "Source",
     "filesystem",
     "format_of",
+    "head",
     "is_data",
     "is_remote",
     "listed",
@@ -108,6 +109,19 @@ def unknown(what: str, value: str, known: Iterable[str]) -> UsageError:
     near = difflib.get_close_matches(value, words, n=1)
     guess = f'did you mean "{near[0]}"? ' if near else ""
     return UsageError(f'unknown {what} "{value}"', f"{guess}one of: {', '.join(words)}")
+
+
+def head(path: str, size: int = 1 << 16) -> bytes:
+    """The first bytes of a file, local or behind a URL, decompressed."""
+    import pyarrow as pa
+
+    codec = {".gz": "gzip", ".zst": "zstd"}.get(os.path.splitext(path)[1])
+    try:
+        with filesystem(path).open(path) if is_remote(path) else open(path, "rb") as file:
+            stream = pa.CompressedInputStream(pa.PythonFile(file), codec) if codec else file
+            return bytes(stream.read(size))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"cannot read {path}: {error}", "is it whole, and of the format that its name says?") from error
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+from pyspark.sql.types import StringType, StructField, StructType
 
 from penstock import sql
-from penstock.engines import logs, text_files
+from penstock.engines import file_errors, logs, text_files
 from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.files import Source, resolve
+from penstock.engines.spark_files import file_column, hive_columns, read_text, uri_of
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
 
 if TYPE_CHECKING:
@@ -107,27 +110,18 @@ class SparkEngine:
             if not self._opens(source):
                 return self._staged(source, options)
             reader = self.session.read.option("basePath", _uri(source.root)) if source.hive else self.session.read
-            paths = [_uri(path) for path in source.paths]
             if source.format == "parquet":
-                merge = "true" if options.get("union_by_name") else "false"
-                return reader.option("mergeSchema", merge).parquet(*paths)
+                return self._parquet(reader, source, options)
             if source.format == "log":
-                lines = self.query(logs.spark_lines("t"), {"t": reader.text(paths)})
-                return self.query(f"SELECT {logs.projection('spark')} FROM t", {"t": lines})
+                lines = self.query(logs.spark_lines("t"), {"t": reader.text(list(map(uri_of, source.paths)))})
+                return self.query(logs.parsed("SELECT line FROM t", "spark"), {"t": lines})
             # The embedded engine looks at a sample, so that both engines see the same names and types.
             with DuckDBEngine.open() as embedded:
-                found = embedded.columns(embedded.read(source.paths, source.format, **options))
-            schema = ", ".join(
-                f"{sql.quote(name, 'spark')} {sql.type_for(kind, 'spark')}" for name, kind in found.items()
-            )
-            reader = reader.schema(schema).option("mode", "FAILFAST")
-            if source.format == "json":
-                return reader.option("multiLine", not _is_lines(source.paths[0])).json(paths)
-            return reader.options(
-                sep=options.get("delimiter", "\t" if source.format == "tsv" else ","),
-                header=options.get("header", True), quote='"', escape='"', nullValue=options.get("null", ""),
-                emptyValue="", multiLine=True,  # a quoted line break is data; a file is then one task
-            ).csv(paths)  # fmt: skip
+                layout = embedded.layout(source, options)
+            if layout.shape == "unstructured":
+                return self._staged(source, options)
+            _TOLD.update(dict.fromkeys(map(os.path.abspath, source.paths), options))
+            return read_text(reader, source, layout, options)
 
     def query(self, sql: str, tables: Mapping[str, DataFrame]) -> DataFrame:
         """One lazy DataFrame from Spark SQL over named DataFrames; analysed here, so that a mistake shows here."""
@@ -213,19 +207,28 @@ class SparkEngine:
 
     def _has_filesystem(self, url: str) -> bool:
         try:
-            context = self.session.sparkContext
-            path = context._jvm.org.apache.hadoop.fs.Path(url)  # type: ignore[union-attr]
-            path.getFileSystem(context._jsc.hadoopConfiguration())
-        except (PySparkException, AttributeError, Exception):
-            return False
+            self.session.read.format("binaryFile").load(url).schema  # noqa: B018 - Connect looks only when asked
+        except (PySparkException, Py4JJavaError) as error:
+            if "No FileSystem for scheme" in str(error) or "ClassNotFoundException" in str(error):
+                return False
+            raise
         return True
+
+    def _parquet(self, reader: DataFrameReader, source: Source, options: Mapping[str, Any]) -> DataFrame:
+        uris = list(map(uri_of, source.paths))
+        found = reader.option("mergeSchema", bool(options.get("union_by_name"))).parquet(*uris)
+        if source.hive:  # as text: Spark's own guess at their types is not DuckDB's
+            fields = [StructField(f.name, StringType()) if f.name in source.hive else f for f in found.schema]
+            found = reader.schema(StructType(fields)).parquet(*uris)
+        stored = [_quote(name) for name in found.columns if name not in source.hive]
+        return found.selectExpr(*stored, *hive_columns(source.hive), *file_column(options))
 
     def _staged(self, source: Source, options: Mapping[str, Any]) -> DataFrame:
         """What Spark cannot open, copied by the embedded engine to Parquet in the scratch folder; workers must see it."""
         folder = tempfile.mkdtemp(prefix="penstock-stage-", dir=self.scratch)
         weakref.finalize(self.session, _remove, folder)
         with DuckDBEngine.open() as embedded:
-            table = embedded.read(source.paths if not source.hive else source.root, source.format, **options)
+            table = embedded.read_source(source, options)
             embedded.write_files(
                 table, folder, "parquet", partition_by=(), order="", single=False, file_bytes=128 << 20, options={}
             )
@@ -326,15 +329,7 @@ def _spark_arrow(data: pa.Table) -> pa.Table:
 
 
 def _uri(path: str) -> str:
-    return path if "://" in path else Path(os.path.abspath(path)).as_uri()
-
-
-def _is_lines(path: str) -> bool:
-    """Whether a JSON file is one object a line, not one array."""
-    import gzip
-
-    with gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb") as file:
-        return not file.read(4096).lstrip().startswith(b"[")
+    return path if "://" in path else f"file://{os.path.abspath(path)}"
 
 
 def _printed(table: DataFrame) -> str:
@@ -353,16 +348,24 @@ def _errors(step: str, statement: Any) -> Iterator[None]:
         yield
     except PenstockError:
         raise
-    except (PySparkException, OSError, RuntimeError) as error:
+    except (PySparkException, Py4JJavaError, OSError, RuntimeError) as error:
         raise _ours(error, step, statement if isinstance(statement, str) else "") from error
+
+
+#: How each text file was read: one that Spark finds fault with is read again, for the line.
+_TOLD: dict[str, Mapping[str, Any]] = {}
 
 
 def _ours(error: Exception, step: str, statement: str) -> PenstockError:
     message = str(error)
+    if isinstance(error, Py4JJavaError):  # an exception that PySpark has no class for: its text starts on the second line
+        message = message.partition("\n: ")[2]
     what = f"{step}: {message.strip().splitlines()[0] if message.strip() else type(error).__name__}"
     shown = f"the SQL was: {statement}" if statement else ""
     if "No space left on device" in message:
         return OutputError(what, "free some space; what was there before is intact")
+    if told := file_errors.explained(message) or _fault(file_errors.file_of(message)):
+        return told
     if any(
         sign in message
         for sign in ("MALFORMED_RECORD", "FAILED_READ_FILE", "CANNOT_READ_FILE", "Unexpected end of", "PATH_NOT_FOUND")
@@ -371,3 +374,16 @@ def _ours(error: Exception, step: str, statement: str) -> PenstockError:
     if isinstance(error, (AnalysisException, ParseException)):
         return UsageError(what, shown)
     return EngineError(what, shown)
+
+
+def _fault(path: str) -> InputError | None:
+    """What the embedded engine has to say about a local file that Spark could not read: it knows the line."""
+    if not os.path.isfile(path):
+        return None
+    with DuckDBEngine.open() as embedded:
+        try:
+            for _ in embedded.batches(embedded.read(path, **_TOLD.get(path, {}))):
+                pass
+        except InputError as found:
+            return found
+    return None

@@ -1,47 +1,41 @@
-"""Files as SQL of the embedded engine. Both engines take column names and types from here, so that they see one table."""
+"""Files as SQL. The embedded engine tells both engines a text file's columns, so that they see one table.
+
+A sample (DuckDB's, 20 480 rows) tells names and types; then a value is what the sample said, or is an error that names
+the file, the column and the value. Both engines have ways to go on silently there, which are closed: DuckDB rounds `1.5`
+in a column of integers and drops the `+02:00` of a timestamp; Spark reads a record that is too short as nulls, and bytes
+that are not UTF-8 as U+FFFD.
+"""
 
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Mapping
-from typing import Any
+import glob
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import duckdb
 
 from penstock import sql
 from penstock.engines import logs
-from penstock.engines.files import Source
-from penstock.errors import UsageError
+from penstock.engines.files import Source, head, partition_of
+from penstock.errors import ColumnError, InputError, UsageError
 
-__all__ = ["advice", "duckdb_select"]
+__all__ = ["Layout", "beside", "check_options", "complaint", "duckdb_select", "header_of", "headers_of", "is_whole", "layout_of"]
+
+_TEXT = ("delimiter", "header", "null", "types", "union_by_name", "filename")
 
 #: What each format's reader may be told. The rest are refused by name, before anything runs.
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "parquet": ("union_by_name", "filename"),
-    "csv": ("delimiter", "header", "null", "types", "union_by_name", "filename"),
-    "tsv": ("delimiter", "header", "null", "types", "union_by_name", "filename"),
+    "csv": _TEXT,
+    "tsv": _TEXT,
     "json": ("types", "union_by_name", "filename"),
     "arrow": (),
     "log": (),
 }
-
-
-def duckdb_select(source: Source, options: Mapping[str, Any]) -> str:
-    """A SELECT over the files of a source."""
-    check_options(source.format, options)
-    if source.format == "log":
-        return f"SELECT {logs.projection('duckdb')} FROM ({logs.lines_query(source.paths)})"
-    arguments = [_list(source.paths)]
-    if source.hive:
-        arguments.append("hive_partitioning = true")
-    if source.format in ("csv", "tsv"):
-        arguments += csv_arguments(source.format, options)
-    if source.format == "json":
-        arguments.append("format = 'newline_delimited'" if _lines_of_json(source) else "format = 'auto'")
-        if types := options.get("types"):
-            arguments.append(f"columns = {_types(types)}")
-    arguments += [f"{key} = {str(bool(options[key])).lower()}" for key in ("union_by_name", "filename") if key in options]
-    reader = {"parquet": "read_parquet", "json": "read_json"}.get(source.format, "read_csv")
-    return f"SELECT * FROM {reader}({', '.join(arguments)})"
 
 
 def check_options(format: str, options: Mapping[str, Any]) -> None:
@@ -52,51 +46,222 @@ def check_options(format: str, options: Mapping[str, Any]) -> None:
             raise UsageError(f'reading {format} takes no option "{name}"', f"it takes: {known}")
 
 
-def csv_arguments(format: str, options: Mapping[str, Any]) -> list[str]:
+def delimiter(format: str, options: Mapping[str, Any]) -> str:
+    """What stands between two fields."""
+    return str(options.get("delimiter", "\t" if format == "tsv" else ","))
+
+
+# -- what a sample tells ----------------------------------------------------------------------------------------------
+
+
+class Layout(NamedTuple):
+    """What a source of text holds."""
+
+    kinds: dict[str, str]
+    """The columns of the files (without those that their folders spell) and their types."""
+    reader: str
+    """What DuckDB's reader is told about the dialect."""
+    shape: str
+    """How the records stand in a JSON file, in DuckDB's words: newline_delimited, array or unstructured."""
+
+
+#: Types that only one engine has, or that name a zone: the same table comes out on both.
+_SETTLED = {
+    "HUGEINT": "DECIMAL(38,0)",
+    "UHUGEINT": "DECIMAL(38,0)",
+    "UBIGINT": "DECIMAL(20,0)",
+    "BIGNUM": "VARCHAR",
+    "UUID": "VARCHAR",
+    "JSON": "VARCHAR",
+    "TIME": "VARCHAR",
+    '"NULL"': "VARCHAR",
+    "TIMESTAMP_NS": "TIMESTAMP",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+}
+_ZONED = {"TIMESTAMP": "TIMESTAMP WITH TIME ZONE"}
+
+
+def layout_of(connection: duckdb.DuckDBPyConnection, source: Source, options: Mapping[str, Any]) -> Layout:
+    """The columns and types of a csv, tsv or json source; an error names the file and the line."""
+    check_options(source.format, options)
+    shape, sniffer = "", ""
+    if source.format == "json":
+        shape = _json_shape(source.paths[0])
+        reader = f"format = '{shape}', records = true"
+    else:
+        reader = _csv_dialect(source.format, options)
+        headers_of(source, options)
+        sniffer = ", dateformat = '%Y-%m-%d'"  # American dates stay text: 01/02/2024 is another day elsewhere
+    try:
+        sample = connection.sql(f"SELECT * FROM {_scan(source, reader + sniffer, options)}")
+    except duckdb.InvalidInputException as error:
+        if "sniffing file" in str(error):
+            _find_fault(connection, source, reader, options)
+        raise
+    except duckdb.BinderException as error:
+        if "non-record JSON" in str(error):
+            raise InputError(f"{source.paths[0]} holds JSON, but not objects", "a record is an object: {…}") from error
+        raise
+    found = zip(sample.columns, sample.types, strict=True)
+    elsewhere = {*beside(source, options), *partition_of(f"{source.root}/")}
+    kinds = {name: _spelled(kind, _SETTLED) for name, kind in found if name not in elsewhere}
+    for name, kind in options.get("types", {}).items():
+        if name not in kinds:
+            raise ColumnError.missing(name, kinds, source.paths[0])
+        kinds[name] = str(connection.sqltype(kind))
+    return Layout(kinds, reader, shape)
+
+
+def _csv_dialect(format: str, options: Mapping[str, Any]) -> str:
     """One fixed dialect: a file of another shape is an error with its line, not one column of whole lines."""
-    delimiter = options.get("delimiter", "\t" if format == "tsv" else ",")
-    arguments = [
-        f"delim = {sql.literal(delimiter)}",
-        f"header = {str(bool(options.get('header', True))).lower()}",
-        "quote = '\"', escape = '\"', strict_mode = true, null_padding = false, allow_quoted_nulls = false",
-        f"nullstr = {sql.literal(options.get('null', ''))}",
-    ]
-    if types := options.get("types"):
-        arguments.append(f"types = {_types(types)}")
-    return arguments
+    return (
+        f"delim = {sql.literal(delimiter(format, options))}, header = {_flag(options.get('header', True))}, "
+        "quote = '\"', escape = '\"', comment = '', strict_mode = true, null_padding = false, "
+        f"allow_quoted_nulls = false, nullstr = ['', {sql.literal(options.get('null', ''))}]"
+    )
 
 
-def advice(message: str) -> str:
-    """What to do about a text file that does not read, from the engine's message."""
-    if "unicode" in message or "utf-8" in message.lower():
-        return "the file is not UTF-8; convert it first: iconv -f LATIN1 -t UTF-8"
-    if file := re.search(r'sniffing file "([^"]+)"', message):
-        return _ragged(file[1]) or "no line of it fits the dialect; give delimiter= or header="
-    if line := re.search(r"on Line: (\d+)", message):
-        return f"look at line {line[1]}"
-    return "look at the place that the message names"
+def _json_shape(path: str) -> str:
+    if path.removesuffix(".gz").removesuffix(".zst").endswith((".ndjson", ".jsonl")):
+        return "newline_delimited"
+    start = head(path).decode(errors="replace").lstrip("\ufeff \t\r\n")
+    if start.startswith("["):
+        return "array"
+    first, more, _ = start.partition("\n")
+    try:
+        json.loads(first or "{}")
+    except json.JSONDecodeError:
+        return "unstructured" if more else "newline_delimited"  # or a line longer than what was looked at
+    return "newline_delimited"
 
 
-def _ragged(path: str) -> str:
-    """The first line with another number of fields than the first, if the file is plain enough to look."""
-    if not path.endswith((".csv", ".tsv")):
-        return ""
-    with open(path, newline="", encoding="utf-8", errors="replace") as file:
-        lines = csv.reader(file, delimiter="\t" if path.endswith(".tsv") else ",")
-        width = len(next(lines, []))
-        for fields in lines:
-            if fields and len(fields) != width:
-                return f"line {lines.line_num} has {len(fields)} fields where the first line has {width}"
-    return ""
+def header_of(path: str, format: str, options: Mapping[str, Any]) -> list[str]:
+    """The fields of a csv file's first record."""
+    start = io.StringIO(head(path).decode(errors="replace").removeprefix("\ufeff"), newline="")
+    return next(csv.reader(start, delimiter=delimiter(format, options)), [])
 
 
-def _lines_of_json(source: Source) -> bool:
-    return any(path.split(".")[-2 if path.endswith((".gz", ".zst")) else -1] in ("ndjson", "jsonl") for path in source.paths)
+def headers_of(source: Source, options: Mapping[str, Any]) -> dict[tuple[str, ...], list[str]]:
+    """The paths of a csv source by their headers; other columns than the first file's need `union_by_name`.
+
+    Behind a URL every look costs a request, so all files are taken to have one header: Spark checks that, DuckDB goes
+    by the names.
+    """
+    alike = source.remote and not options.get("union_by_name")
+    if len(source.paths) == 1 or not options.get("header", True) or alike:
+        return {(): source.paths}
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for path in source.paths:
+        header = header_of(path, source.format, options)
+        groups.setdefault(tuple(header), []).append(path)
+        if path != source.paths[0] and set(header) != set(next(iter(groups))) and not options.get("union_by_name"):
+            raise InputError(
+                f"{path} has the columns {', '.join(header)}; {source.paths[0]} has {', '.join(next(iter(groups)))}",
+                "union_by_name=True reads both as one table, with nulls where a column is missing",
+            )
+    return groups if len(groups) > 1 else {(): source.paths}
 
 
-def _list(paths: list[str]) -> str:
-    return f"[{', '.join(map(sql.literal, paths))}]"
+def _find_fault(
+    connection: duckdb.DuckDBPyConnection, source: Source, reader: str, options: Mapping[str, Any]
+) -> None:
+    """Read what the sniffer found no dialect for strictly, as text: the error that comes names the line."""
+    for path in source.paths:
+        fields = header_of(path, source.format, options)
+        columns = ", ".join(f"'{i}': 'VARCHAR'" for i, _ in enumerate(fields))
+        strict = f"{reader}, auto_detect = false, columns = {{{columns}}}"
+        connection.sql(f"SELECT count(*) FROM read_csv({_list([path])}, {strict})").fetchall()
 
 
-def _types(types: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{sql.literal(name)}: {sql.literal(kind)}" for name, kind in types.items()) + "}"
+def _spelled(kind: Any, names: Mapping[str, str]) -> str:
+    """A type with some replaced, at any depth."""
+    parts = kind.children if kind.id in ("list", "struct", "map") else ()
+    inner = [(name, _spelled(part, names)) for name, part in parts]
+    if kind.id == "list":
+        return f"{inner[0][1]}[]"
+    if kind.id == "struct":
+        return f"STRUCT({', '.join(f'{sql.quote(name)} {part}' for name, part in inner)})"
+    if kind.id == "map":
+        return f"MAP({inner[0][1]}, {inner[1][1]})"
+    return names.get(str(kind), str(kind))
+
+
+# -- DuckDB -----------------------------------------------------------------------------------------------------------
+
+
+def duckdb_select(connection: duckdb.DuckDBPyConnection, source: Source, options: Mapping[str, Any]) -> str:
+    """A SELECT over the files of a source."""
+    check_options(source.format, options)
+    if source.format == "log":
+        return logs.parsed(logs.duckdb_lines(source.paths), "duckdb")
+    if source.format == "parquet":
+        above = [name for name in partition_of(f"{source.root}/") if source.hive and name not in source.hive]
+        exclude = f"EXCLUDE ({sql.quoted(above)}) " if above else ""
+        return f"SELECT * {exclude}FROM {_scan(source, '', options)}"
+    layout = layout_of(connection, source, options)
+    stored = {name: _stored(connection, kind) for name, kind in layout.kinds.items()}
+    # Nothing is left to find in one csv file; in several, each may have the columns in another order.
+    alone = source.format == "json" or (len(source.paths) == 1 and not source.hive)
+    key = "auto_detect = false, columns" if alone else "types"
+    types = "{" + ", ".join(f"{sql.literal(name)}: {sql.literal(kind)}" for name, kind in stored.items()) + "}"
+    columns = [_duckdb_column(name, kind, options.get("null", "")) for name, kind in layout.kinds.items()]
+    columns += map(sql.quote, beside(source, options))
+    return f"SELECT {', '.join(columns)} FROM {_scan(source, f'{layout.reader}, {key} = {types}', options)}"
+
+
+def _scan(source: Source, reader: str, options: Mapping[str, Any]) -> str:
+    paths = source.paths if source.remote or not options.get("filename") else list(map(os.path.abspath, source.paths))
+    arguments = [_list(paths), reader] if reader else [_list(paths)]
+    if source.hive:
+        kinds = ", ".join(f"{sql.literal(name)}: {kind}" for name, kind in source.hive.items())
+        arguments.append(f"hive_partitioning = true, hive_types_autocast = false, hive_types = {{{kinds}}}")
+    else:
+        arguments.append("hive_partitioning = false")
+    arguments += [f"{key} = {_flag(options[key])}" for key in ("union_by_name", "filename") if key in options]
+    function = {"parquet": "read_parquet", "json": "read_json"}.get(source.format, "read_csv")
+    return f"{function}({', '.join(arguments)})"
+
+
+def _stored(connection: duckdb.DuckDBPyConnection, kind: str) -> str:
+    """The type that DuckDB's reader is told, so that what it would drop or round arrives."""
+    return "VARCHAR" if is_whole(kind) else _spelled(connection.sqltype(kind), _ZONED)
+
+
+def _duckdb_column(name: str, kind: str, null: str) -> str:
+    column = sql.quote(name)
+    value = column
+    if is_whole(kind):
+        fault = f"error({complaint(name, column, kind, 'filename', 'duckdb')})"
+        whole = f"CASE WHEN NOT contains({column}, '.') THEN TRY_CAST({column} AS {kind}) END"
+        value = f"coalesce({whole}, CASE WHEN {column} IS NOT NULL THEN {fault} END)"
+    elif "TIMESTAMP" in kind:
+        value = f"CAST({column} AS {kind})"
+    elif kind == "VARCHAR" and null:  # in quotes too, as in Spark
+        value = f"nullif({column}, {sql.literal(null)})"
+    return value if value == column else f"{value} AS {column}"
+
+
+def is_whole(kind: str) -> bool:
+    """Whether a type is one of whole numbers."""
+    return kind.endswith(("INT", "INTEGER", ",0)"))
+
+
+def complaint(name: str, value: str, kind: str, file: str, dialect: str) -> str:
+    """The message for a value that is not of its column's type; `file_errors.explained` knows it again."""
+    start, middle, end = 'in file "', f'": column "{name}" holds "', f'", which is no {kind}'
+    pieces = (sql.literal(start, dialect), file, sql.literal(middle, dialect), value, sql.literal(end, dialect))
+    return f"concat({', '.join(pieces)})"
+
+
+def beside(source: Source, options: Mapping[str, Any]) -> list[str]:
+    """The columns that do not stand in the files."""
+    return [*source.hive, *(["filename"] if options.get("filename") else [])]
+
+
+def _flag(value: Any) -> str:
+    return str(bool(value)).lower()
+
+
+def _list(paths: Sequence[str]) -> str:
+    # A name that was found is not a pattern, whatever letters it has.
+    return f"[{', '.join(sql.literal(glob.escape(path)) for path in paths)}]"

@@ -104,12 +104,12 @@ def _nth_value_first(keys: list[str], present: Iterable[str], terms: list[tuple[
     )
     nth = f"CASE WHEN count({value}) = count(*) THEN {least}({value}) END AS {cut}"
     cuts = f"SELECT {', '.join([*map(sql.quote, keys), nth])} FROM heap{_group_by(keys, 'duckdb')}"
-    # 3. The rows that reach it, in the whole order.
-    order = ", ".join(term.text("duckdb") for term, _ in terms)
+    # 3. The rows that reach it, in the whole order. A union, because an OR in one join takes 1.3 times as long.
+    same, order = _same_keys("t", "cuts", keys, "duckdb"), ", ".join(term.text("duckdb") for term, _ in terms)
+    valued = f"SELECT *, {native_value} AS {value} FROM t"
     candidates = (
-        f"SELECT t.* FROM (SELECT *, {native_value} AS {value} FROM t) AS t "
-        f"JOIN cuts ON {_same_keys('t', 'cuts', keys, 'duckdb')} "
-        f"WHERE cuts.{cut} IS NULL OR t.{value} {reaches} cuts.{cut}"
+        f"SELECT t.* FROM ({valued}) AS t JOIN cuts ON {same} AND t.{value} {reaches} cuts.{cut} UNION ALL "
+        f"SELECT t.* FROM ({valued}) AS t SEMI JOIN (FROM cuts WHERE {cut} IS NULL) AS cuts ON {same}"
     )
     return (
         f"WITH heap AS ({heap}), cuts AS ({cuts}), candidates AS ({candidates}) "

@@ -1,0 +1,128 @@
+"""Text files as Spark reads them: every field as text first, then as the type that the sample told.
+
+Spark's own casts inside its readers take other texts than DuckDB's, and say neither column nor value when they fail.
+Nothing here imports pyspark: a reader and DataFrames come from `spark.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from penstock import sql
+from penstock.engines.files import Source, head
+from penstock.engines.text_files import Layout, beside, complaint, delimiter, header_of, headers_of
+
+__all__ = ["file_column", "hive_columns", "read_text", "uri_of"]
+
+
+def uri_of(path: str) -> str:
+    """A path as Spark takes it: a name that was found is not a pattern, whatever letters it has."""
+    uri = path if "://" in path else f"file://{os.path.abspath(path)}"
+    return re.sub(r"([*?\[\]{}\\])", r"\\\1", uri)
+
+
+def read_text(reader: Any, source: Source, layout: Layout, options: Mapping[str, Any]) -> Any:
+    """A DataFrame over csv, tsv or json files."""
+    if source.format == "json":
+        texts = reader.schema(_schema(layout, source)).options(mode="FAILFAST", multiLine=layout.shape == "array")
+        return texts.json(list(map(uri_of, source.paths))).selectExpr(*_columns(layout, source, options, str))
+    frames = []
+    for header, paths in headers_of(source, options).items():  # Spark has fields in the order of one header only
+        part = layout._replace(kinds={name: layout.kinds[name] for name in header or layout.kinds})
+        frames.append(_read_csv(reader, source._replace(paths=paths), part, options))
+    union = frames[0]
+    for frame in frames[1:]:
+        union = union.unionByName(frame, allowMissingColumns=True)
+    return union.select(*(sql.quote(name, "spark") for name in (*layout.kinds, *beside(source, options))))
+
+
+#: What a quoted empty field is read as, to tell it from an absent one: bytes that no UTF-8 has.
+_EMPTY = "\xff\xff"
+
+
+def _read_csv(reader: Any, source: Source, layout: Layout, options: Mapping[str, Any]) -> Any:
+    # Read as Latin-1 the bytes come through as they are, to be checked and decoded in `_columns`; as UTF-8 Spark would
+    # replace those that are none. It skips a byte order mark only when it reads UTF-8.
+    first = source.paths[0]
+    exact = not head(first, 3).startswith(b"\xef\xbb\xbf")
+
+    def encoded(text: str) -> str:
+        return text.encode().decode("latin-1") if exact else text
+
+    present = header_of(first, source.format, options)
+    texts = reader.schema(_schema(layout, source, encoded)).options(
+        sep=encoded(delimiter(source.format, options)),
+        header=options.get("header", True),
+        enforceSchema=present != list(layout.kinds),  # else Spark checks that every file has these columns
+        nullValue=encoded(options.get("null", "")),
+        emptyValue=_EMPTY,
+        quote='"',
+        escape='"',
+        encoding="ISO-8859-1" if exact else "UTF-8",
+        mode="FAILFAST",
+        unescapedQuoteHandling="RAISE_ERROR",
+        columnPruning=False,  # else a record is not checked beyond the columns that a query reads
+        multiLine=True,  # a quoted line break is data, so a file is one task
+    )
+    return texts.csv(list(map(uri_of, source.paths))).selectExpr(*_columns(layout, source, options, encoded, exact))
+
+
+# -- SQL --------------------------------------------------------------------------------------------------------------
+
+
+def _schema(layout: Layout, source: Source, spelled: Callable[[str], str] = str) -> str:
+    """The columns as Spark's readers are told them: scalars and Hive values as text, times within JSON with a zone."""
+    kinds = {spelled(name): _stored(kind) for name, kind in layout.kinds.items()} | dict.fromkeys(source.hive, "STRING")
+    return ", ".join(f"{sql.quote(name, 'spark')} {kind}" for name, kind in kinds.items())
+
+
+def _stored(kind: str) -> str:
+    return sql.type_for(kind, "spark").replace("TIMESTAMP_NTZ", "TIMESTAMP_LTZ") if _is_nested(kind) else "STRING"
+
+
+def _columns(
+    layout: Layout, source: Source, options: Mapping[str, Any], spelled: Callable[[str], str] = str, exact: bool = False
+) -> list[str]:
+    found = []
+    for name, kind in layout.kinds.items():
+        value = column = sql.quote(spelled(name), "spark")
+        if source.format != "json" and kind == "VARCHAR":
+            decoded = f"validate_utf8(CAST(encode({column}, 'ISO-8859-1') AS STRING))" if exact else column
+            value = f"CASE WHEN {column} = '{_EMPTY}' THEN '' ELSE {decoded} END"
+        elif _is_nested(kind):
+            value = f"CAST({column} AS {sql.type_for(kind, 'spark')})"
+        elif kind != "VARCHAR":
+            fault = complaint(name, column, kind, "_metadata.file_path", "spark")
+            value = f"coalesce({_value(column, kind)}, CASE WHEN {column} IS NOT NULL THEN raise_error({fault}) END)"
+        found.append(f"{value} AS {sql.quote(name, 'spark')}")
+    return found + hive_columns(source.hive) + file_column(options)
+
+
+def hive_columns(kinds: Mapping[str, str]) -> list[str]:
+    """Columns that folders spell, read as text, as values of their types."""
+    return [f"{_value(sql.quote(name, 'spark'), kind)} AS {sql.quote(name, 'spark')}" for name, kind in kinds.items()]
+
+
+def file_column(options: Mapping[str, Any]) -> list[str]:
+    """The path of a row's file, where it was asked for; `+` is a letter in a path, a space to url_decode."""
+    path = "replace(regexp_replace(_metadata.file_path, '^file:/*', '/'), '+', '%2B')"
+    return [f"url_decode({path}) AS filename"] if options.get("filename") else []
+
+
+def _value(text: str, kind: str) -> str:
+    """A text as a value of a type, or null."""
+    if kind == "VARCHAR":
+        return text
+    if kind == "TIMESTAMP":  # by way of a type with a zone, or an offset in the text would be dropped
+        return f"CAST(try_cast({text} AS TIMESTAMP_LTZ) AS TIMESTAMP_NTZ)"
+    if kind == "DATE":  # the cast would drop a time of day
+        return f"CASE WHEN length(trim({text})) <= 10 THEN try_cast({text} AS DATE) END"
+    zoned = kind == "TIMESTAMP WITH TIME ZONE"
+    return f"try_cast({text} AS {'TIMESTAMP_LTZ' if zoned else sql.type_for(kind, 'spark')})"
+
+
+def _is_nested(kind: str) -> bool:
+    return kind.endswith("]") or kind.startswith(("STRUCT(", "MAP("))
