@@ -2,6 +2,7 @@
 
 import datetime
 import random
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,23 +14,29 @@ from penstock.catalog import PATTERNS
 KEY = '"the ""key"""'
 COMMANDS = {
     "where": [["id % 2 = 0"]],
-    "derive": [
-        ["half=amount / 2", "whole=id // 7", "rest=-id % 7", "day=date_trunc('day', at)", "big=upper(text)", "n=-amount"]
-        + ["price2=price * 2", "length=length(text)", "never=1 / 0"]
-    ],
+    "derive": [[
+        "half=amount / 2", "whole=id // 7", "rest=-id % 7", "day=date_trunc('day', at)", "big=upper(text)",
+        "n=-amount", "twice=price * 2", "letters=length(text)", "never=1 / 0",
+    ]],
     "aggregate": [
-        ["--by", KEY, "n=count(*)", "total=sum(amount)", "mean=avg(amount)", "spread=stddev(amount)", "last=max(at)"]
-        + ["texts=list(text ORDER BY text)", "paid=sum(price)", "any=any_value(text)", "ids=sum(id)"]
-        + ["middle=quantile_cont(amount, 0.9)", "most=arg_max(text, amount)", "kinds=count(DISTINCT text)"],
+        [
+            "--by", KEY, "n=count(*)", "total=sum(amount)", "mean=avg(amount)", "spread=stddev(amount)", "last=max(at)",
+            "texts=list(text ORDER BY text)", "paid=sum(price)", "any=any_value(text)", "ids=sum(id)",
+            "middle=quantile_cont(amount, 0.9)", "most=arg_max(text, amount)", "kinds=count(DISTINCT text)",
+        ],
         ["--by", "day=date_trunc('day', at)", "--by", "flag", "n=count(*)"],
     ],
     "top": [["--by", KEY], ["--by", f"{KEY},flag", "--weight", "amount", "-n", "5"]],
-    "top_n": [["--by", KEY, "--order", "amount desc", "-n", "2"], ["--by", "flag", "--order", "price", "--ties", "all"]],
+    "top_n": [["--by", KEY, "--order", "amount desc", "-n", "2"], ["--by", "flag", "--order", "id", "--ties", "all"]],
     "mode": [["--column", "amount"], ["--column", "text", "--by", KEY, "--ties", "all"]],
     "distinct": [[], ["--columns", f"{KEY},flag"]],
     "count_distinct": [[], ["--columns", "text,flag", "--by", KEY]],
     "sort": [["--order", "amount desc, text"], ["--order", "lower(text)"]],
-}
+}  # fmt: skip
+SCHEMA = pa.schema({
+    "id": pa.int64(), 'the "key"': pa.string(), "amount": pa.float64(), "price": pa.decimal128(10, 2),
+    "at": pa.timestamp("us"), "flag": pa.bool_(), "text": pa.string(),
+})  # fmt: skip
 
 
 @pytest.fixture
@@ -43,17 +50,15 @@ def files(folder: Path) -> list[str]:
                 "id": 10_000 * number + i,
                 'the "key"': chance.choice(["DE", "", None, 'a,"b', "ü"]),
                 "amount": chance.choice([None, round(chance.gauss(0, 100), 2)]),
-                "price": None if chance.random() < 0.1 else chance.randint(0, 500),
-                "at": start + datetime.timedelta(seconds=chance.randint(0, 400_000), microseconds=chance.choice([0, 1])),
+                "price": chance.choice([None, Decimal(chance.randint(0, 50_000)) / 100]),
+                "at": start
+                + datetime.timedelta(seconds=chance.randint(0, 400_000), microseconds=chance.choice([0, 1])),
                 "flag": chance.choice([True, False, None]),
                 "text": chance.choice(["x,y", 'q"q', "", "é", " lead", None]),
             }
             for i in range(size)
         ]
-        table = pa.Table.from_pylist(rows)
-        price = table["price"].cast(pa.decimal128(10, 2))
-        table = table.set_column(table.schema.get_field_index("price"), "price", price)
-        pq.write_table(table, f"part{number}.parquet", row_group_size=200)
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), f"part{number}.parquet", row_group_size=200)
     return ["part1.parquet", "part0.parquet", "part2.parquet"]
 
 

@@ -75,6 +75,17 @@ def test_the_format_can_be_given(penstock):
     assert (result.lines, result.err) == (["n", "4"], "")
 
 
+def test_options_of_the_reader(penstock):
+    """`--read` hands on what the reader of a format takes; what it does not take is refused by name."""
+    Path("euro.csv").write_text("DE;1,5\nFR;NA\n")
+    words = ("where", "euro.csv", "true", "--read", "delimiter=;", "--read", "header=false", "--read", "null=NA")
+
+    assert penstock(*words).lines == ["column0,column1", 'DE,"1,5"', "FR,"]
+    assert penstock("where", "euro.csv", "true", "--read", "sep=;").err.startswith(
+        'error: reading csv takes no option "sep"'
+    )
+
+
 @pytest.mark.parametrize("name", ["access_log", "access.log.1", "ACCESS"])
 def test_a_file_whose_name_does_not_tell_is_looked_into(penstock, name):
     """A rotated log is read as what it is."""
@@ -129,8 +140,6 @@ def test_malformed_lines_are_counted(penstock):
     """How many lines of a log did not parse is said on stderr, with the command that shows them, unless -q."""
     result = penstock("top", "access.log", "--by", "path")
 
-    assert result.err == (
-        'note: 1 of 4 lines did not parse; see them: penstock where access.log "raw IS NOT NULL"\n'
-    )
+    assert result.err == ('note: 1 of 4 lines did not parse; see them: penstock where access.log "raw IS NOT NULL"\n')
     assert penstock("top", "access.log", "--by", "path", "-q").err == ""
     assert penstock("where", "access.log", "raw IS NOT NULL", "-q").lines[1].endswith("not a line of a log")

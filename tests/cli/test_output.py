@@ -20,7 +20,10 @@ VALUES = {
     "decimal": ([None, Decimal("1.50"), Decimal("0.00"), *[Decimal("-3.25")] * 4], pa.decimal128(10, 2)),
     "tiny": ([None, *[Decimal("0.0000001")] * 6], pa.decimal128(10, 7)),
     "flag": ([None, True, False, True, True, True, True], pa.bool_()),
-    "at": ([None, *[datetime.datetime(2026, 3, 1, 10, 0, 0, micro) for micro in (0, 250000, 1, 0, 0, 0)]], pa.timestamp("us")),
+    "at": (
+        [None, *[datetime.datetime(2026, 3, 1, 10, 0, 0, micro) for micro in (0, 250000, 1, 0, 0, 0)]],
+        pa.timestamp("us"),
+    ),
     "zoned": ([None, *[datetime.datetime(2026, 3, 1, 23, 45, tzinfo=UTC)] * 6], pa.timestamp("us", "Pacific/Chatham")),
     "day": ([None, *[datetime.date(2026, 3, 1)] * 6], pa.date32()),
     "bytes": ([None, b"\x00\xff", *[b""] * 5], pa.binary()),

@@ -6,22 +6,18 @@ import re
 import shutil
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from penstock.engines.files import format_of, is_remote, resolve
+from penstock.engines.files import format_of, head, resolve
 from penstock.errors import InputError, UsageError
 
 __all__ = ["Inputs", "opened"]
 
 STDIN = "-"
-LOOKED_AT = 1 << 16
-ADVICE = "give it: --input-format csv, or whichever it is"
-GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-COMPRESSED = {GZIP: ".gz", ZSTD: ".zst"}
+COMPRESSED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 _LOG_LINE = re.compile(r'^\S+ \S+ .*\[\d\d/[A-Z][a-z]{2}/\d{4}:[^\]]*\] "', re.MULTILINE)
 
 
@@ -66,28 +62,22 @@ def _spooled(folder: Path) -> str:
 
 def _sniffed(path: str, shown: str, say: Callable[[str], None]) -> str:
     """The format of a file whose name does not tell, from how it begins."""
-    if is_remote(path):
-        raise UsageError(f"cannot tell the format of {path} from its name", ADVICE)
-    with open(path, "rb") as file:
-        head = file.read(LOOKED_AT)
-    if head.startswith(GZIP):
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, LOOKED_AT)
-        except zlib.error as error:
-            raise InputError(f"{shown} is broken: {error}", "compress it again") from error
-    if not head or head.startswith(ZSTD):
-        raise InputError(f"cannot tell the format of {shown}: it is {'compressed' if head else 'empty'}", ADVICE)
-    found = _format_of_bytes(head)
+    start = head(path)
+    if any(start.startswith(magic) for magic in COMPRESSED):
+        raise InputError(f"{shown} is compressed, which its name does not say", f"pipe it in: penstock … - < {shown}")
+    if not start:
+        raise InputError(f"cannot tell the format of {shown}: it is empty", "give it: --input-format log")
+    found = _format_of_bytes(start)
     say(f"reading {shown} as {found}; --input-format says otherwise")
     return found
 
 
-def _format_of_bytes(head: bytes) -> str:
-    if head.startswith(b"PAR1"):
+def _format_of_bytes(start: bytes) -> str:
+    if start.startswith(b"PAR1"):
         return "parquet"
-    if head.startswith(b"ARROW1"):
+    if start.startswith(b"ARROW1"):
         return "arrow"
-    text = head.decode(errors="replace").lstrip("\ufeff \t\r\n")
+    text = start.decode(errors="replace").lstrip("\ufeff \t\r\n")
     if _LOG_LINE.search(text):
         return "log"
     if text.startswith(("{", "[")):

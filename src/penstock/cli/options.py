@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import click
 
 from penstock.cli import config
+from penstock.engines import files
 from penstock.errors import UsageError
 
 __all__ = ["FORMATS", "Options", "common", "taken"]
 
 FORMATS = ("table", "csv", "ndjson", "parquet", "arrow")
-INPUT_FORMATS = ("parquet", "csv", "tsv", "json", "ndjson", "arrow", "log")
 MODES = ("error", "append", "overwrite", "overwrite_partitions")
 
 
@@ -20,8 +20,9 @@ class Options(NamedTuple):
     """What was said on the command line besides the verb's own words."""
 
     engine: str
-    settings: dict[str, str]
+    settings: dict[str, str | bool]
     input_format: str | None
+    reading: dict[str, str | bool]
     output: str | None
     mode: str
     format: str | None
@@ -53,7 +54,16 @@ def common() -> list[click.Parameter]:
             help="A setting of the engine: memory=8GB, threads=4, scratch=/fast/disk, or one of its own.",
         ),
         click.Option(
-            ["--input-format"], type=click.Choice(INPUT_FORMATS), help="What the files are, where names do not tell."
+            ["--input-format"],
+            type=click.Choice([*files.FORMATS, "ndjson"]),
+            help="What the files are, where names do not tell.",
+        ),
+        click.Option(
+            ["reading", "--read"],
+            multiple=True,
+            metavar="KEY=VALUE",
+            callback=_pairs,
+            help="An option of the reader: delimiter=;, header=false, null=NA.",
         ),
         click.Option(["-o", "--output"], metavar="PATH", help="Write there, a file or a folder, in place of printing."),
         click.Option(
@@ -71,11 +81,11 @@ def common() -> list[click.Parameter]:
     ]
 
 
-def _pairs(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
+def _pairs(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> dict[str, str | bool]:
     pairs = dict(word.partition("=")[::2] for word in words)
     if "" in pairs or "" in pairs.values():
-        raise click.BadParameter("write it as KEY=VALUE, such as memory=8GB")
-    return pairs
+        raise click.BadParameter("write it as KEY=VALUE")
+    return {key: {"true": True, "false": False}.get(value, value) for key, value in pairs.items()}
 
 
 def taken(values: dict[str, Any]) -> Options:

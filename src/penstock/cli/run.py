@@ -44,7 +44,7 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
     printed = "" if options.plan or options.to_files else chosen(options.format)
     began = time.monotonic()
     with ps.connect(options.engine, **options.settings) as engine, opened(files, options.input_format, say) as inputs:
-        table = ps.read(inputs.names, inputs.format, engine=engine)
+        table = ps.read(inputs.names, inputs.format, engine=engine, **options.reading)
         result = work.apply(table)
         if options.plan:
             click.echo(engine.explain(result).rstrip())

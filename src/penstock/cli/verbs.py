@@ -123,7 +123,7 @@ def _arguments(parameters: list[inspect.Parameter], values: Mapping[str, Any]) -
     found: dict[str, Any] = {}
     for parameter in parameters:
         value = values.get(parameter.name)
-        if value in (None, (), False):
+        if value is None or value is False or value == ():
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             found["*"] = words.names(value)

@@ -17,11 +17,25 @@ __all__ = ["RULES"]
 
 def _element(node: exp.Bracket, dialect: str) -> exp.Expr:
     """One element: null beyond the end, counted from the end where negative."""
-    index = node.expressions[0]
-    if dialect == "duckdb" or isinstance(index, exp.Slice):
+    if dialect == "duckdb":
         return node
     [place] = Dialect.get_or_raise("duckdb").generator().bracket_offset_expressions(node)
-    return call("try_element_at", node.this, place)
+    if kind(place) == "integer" and not place.is_number:
+        place = exp.cast(place, "int")
+    return (
+        call("substring", node.this, place, 1)
+        if kind(node.this) == "text"
+        else call("try_element_at", node.this, place)
+    )
+
+
+def _length(node: exp.Length, _: str) -> exp.Expr:
+    return call("array_size", node.this) if kind(node.this) == "list" else node
+
+
+def _position(node: exp.ArrayPosition | exp.Anonymous, _: str) -> exp.Expr:
+    values, wanted = node.expressions if isinstance(node, exp.Anonymous) else (node.this, node.expression)
+    return fill("nullif(array_position(x_, y_), 0)", "spark", x=values, y=wanted)
 
 
 def _contains(node: exp.ArrayContains, _: str) -> exp.Expr:
@@ -96,9 +110,9 @@ def _window(node: exp.Window, dialect: str) -> exp.Expr:
 RULES: Rules = {
     exp.Bracket: _element,
     exp.ArrayContains: on_spark(_contains),
-    exp.ArrayPosition: on_spark(
-        lambda node, _: fill("nullif(array_position(x_, y_), 0)", "spark", x=node.this, y=node.expression)
-    ),
+    exp.ArrayPosition: on_spark(_position),
+    "list_position": on_spark(_position),
+    exp.Length: on_spark(_length),
     exp.ArrayAgg: _ordered,
     exp.GroupConcat: _ordered,
     exp.PercentileCont: on_spark(_quantile),

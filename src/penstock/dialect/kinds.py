@@ -13,7 +13,7 @@ __all__ = ["kind", "note_kinds", "note_kinds_of_query"]
 
 _TYPES = {
     "integer": ("TINYINT", "SMALLINT", "INTEGER", "INT", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
-                "UBIGINT"),
+                "UBIGINT", "INT128"),
     "float": ("FLOAT", "REAL", "DOUBLE"),
     "decimal": ("DECIMAL", "NUMERIC"),
     "text": ("VARCHAR", "TEXT"),
@@ -37,6 +37,7 @@ _TEXTS = (
     exp.Trim,
     exp.Upper,
 )
+_LISTS = (exp.Array, exp.ArrayAgg, exp.ArrayFilter, exp.RegexpExtractAll, exp.RegexpSplit, exp.Split, exp.Transform)
 _OF_THE_FIRST = (
     exp.Abs, exp.Filter, exp.Lag, exp.Lead, exp.Max, exp.Min, exp.Neg, exp.Nullif, exp.Paren, exp.Round, exp.Window,
 )  # fmt: skip
@@ -44,7 +45,7 @@ _OF_ALL = (exp.Add, exp.Case, exp.Coalesce, exp.Greatest, exp.If, exp.IntDiv, ex
 
 
 def kind(node: exp.Expr | None) -> str:
-    """ "integer", "float", "decimal", "text", "boolean" or "time" where that is certain, else "".
+    """ "integer", "float", "decimal", "text", "boolean", "time" or "list" where that is certain, else "".
 
     sqlglot infers types too, but calls 1.5 and all that is made of it a double; both engines call it a decimal.
     """
@@ -70,7 +71,7 @@ def kind(node: exp.Expr | None) -> str:
         return kind(node.this)
     if isinstance(node, _OF_ALL):
         return _widest({kind(part) for part in _values(node)})
-    named = (("integer", _INTEGERS), ("float", _FLOATS), ("text", _TEXTS))
+    named = (("integer", _INTEGERS), ("float", _FLOATS), ("text", _TEXTS), ("list", _LISTS))
     return next((found for found, nodes in named if isinstance(node, nodes)), "")
 
 
@@ -90,7 +91,7 @@ def _widest(kinds: set[str]) -> str:
 
 
 def _kind_of_type(text: str) -> str:
-    return "" if text.endswith("]") else _KINDS.get(text.partition("(")[0].strip().upper(), "")
+    return "list" if text.endswith("]") else _KINDS.get(text.partition("(")[0].strip().upper(), "")
 
 
 def note_kinds(tree: exp.Expr, types: Mapping[str, str]) -> None:

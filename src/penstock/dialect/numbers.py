@@ -53,6 +53,8 @@ def _whole(node: exp.Floor | exp.Ceil | exp.Trunc, dialect: str) -> exp.Expr:
         plain = fill("CASE WHEN x_ < 0 THEN CEIL(x_) ELSE FLOOR(x_) END", "spark", x=value)
     if found == "decimal":
         return plain
+    if found == "integer":
+        return exp.cast(value.copy(), "double")
     if dialect == "duckdb":
         return plain if found == "float" else exp.cast(plain, "double")
     template = "CASE WHEN abs(x_) < 4503599627370496 THEN CAST(whole_ AS DOUBLE) ELSE CAST(x_ AS DOUBLE) END"
@@ -84,8 +86,10 @@ def _cast(node: exp.Cast, dialect: str) -> exp.Expr:
     found, target = kind(node.this), kind(node)
     if target == "integer" and (to.startswith("U") or to in ("HUGEINT", "INT128")):
         raise UsageError(f"{node.sql('duckdb')}: Spark has no {to}", "cast to BIGINT or to DECIMAL(38, 0)")
-    if to in ("BLOB", "VARBINARY") and found != "":
-        raise UsageError(f"{node.sql('duckdb')}: a cast to BLOB reads escapes on DuckDB, bytes on Spark", "encode(x)")
+    if to == "BLOB" and found:
+        raise UsageError(f"{node.sql('duckdb')}: DuckDB reads escapes there, Spark letters", "take encode(x)")
+    if to == "TIME":
+        raise UsageError(f"{node.sql('duckdb')}: Spark has no TIME without a date", "strftime(x, '%H:%M:%S')")
     if dialect == "duckdb":
         return node
     if target == "integer" and found not in ("integer", "boolean"):
@@ -96,8 +100,6 @@ def _cast(node: exp.Cast, dialect: str) -> exp.Expr:
         return fill(_PRINTED if found else _PRINTED_IF_FLOAT, "spark", x=node.this)
     if to in ("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"):  # plain TIMESTAMP is naive in our sessions
         return type(node)(this=node.this.copy(), to=exp.DataType.build("timestamp_ltz", dialect="spark"))
-    if to == "TIME":
-        return type(node)(this=node.this.copy(), to=exp.DataType.build("TIME", udt=True))
     return node
 
 
@@ -107,14 +109,18 @@ def _tried(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
-def _logarithm(node: exp.Ln | exp.Log, _: str) -> exp.Expr:
+def _logarithm(node: exp.Ln | exp.Log, dialect: str) -> exp.Expr:
     """Spark's are null at and below zero; here they are -inf and NaN, as on DuckDB."""
     base, value = (
         (exp.Literal.number(10), node.this) if node.args.get("expression") is None else (node.this, node.expression)
     )
-    plain = "ln(x_)" if isinstance(node, exp.Ln) else "ln(x_) / ln(b_)"
-    if isinstance(node, exp.Log) and base.is_int and base.name in ("2", "10"):
-        plain = f"log{base.name}(x_)"
+    if isinstance(node, exp.Log) and not base.is_number:
+        raise UsageError(f"{node.sql('duckdb')}: a base that is no number", "ln(x) / ln(base)")
+    if dialect == "duckdb":
+        return node
+    plain = (
+        "ln(x_)" if isinstance(node, exp.Ln) else f"log{base.name}(x_)" if base.name in ("2", "10") else "log(b_, x_)"
+    )
     template = f"CASE WHEN x_ > 0 THEN {plain} WHEN x_ = 0 THEN double('-inf') WHEN x_ < 0 THEN double('nan') END"
     return fill(template, "spark", x=value, b=base)
 
@@ -128,8 +134,8 @@ RULES: Rules = {
     exp.Floor: _whole,
     exp.Ceil: _whole,
     exp.Trunc: _whole,
-    exp.Ln: on_spark(_logarithm),
-    exp.Log: on_spark(_logarithm),
+    exp.Ln: _logarithm,
+    exp.Log: _logarithm,
     exp.Sign: on_spark(lambda node, _: fill("CAST(nanvl(sign(x_), 0e0) AS TINYINT)", "spark", x=node.this)),
     exp.IsNan: on_spark(lambda node, _: fill("CAST(x_ AS DOUBLE) = double('nan')", "spark", x=node.this)),
     exp.IsInf: on_spark(lambda node, _: fill("abs(CAST(x_ AS DOUBLE)) = double('inf')", "spark", x=node.this)),

@@ -92,6 +92,8 @@ REFUSED = {
 #: Syntax without a name of its own.
 _NODES: dict[type[exp.Expr], str] = {
     exp.BitwiseLeftShift: "bits beyond the highest are an error on one engine, lost on the other: multiply",
+    exp.Slice: "pieces are counted otherwise: substring(x, from, length), or list_filter with a condition",
+    exp.ArraySlice: "pieces are counted otherwise: list_filter with a condition",
     exp.TableSample: "a sample differs from run to run: filter on md5(id) instead",
     exp.Comprehension: "write list_transform(xs, x -> …) or list_filter(xs, x -> …)",
 }

@@ -54,6 +54,12 @@ def _split(node: exp.RegexpSplit, dialect: str) -> exp.Expr:
     return call("split", node.this, pattern) if dialect == "spark" else node
 
 
+def _split_by_name(node: exp.Anonymous, dialect: str) -> exp.Expr:
+    value, pattern = node.expressions
+    spelled = _split(exp.RegexpSplit(this=value.copy(), expression=pattern.copy()), dialect)
+    return spelled if dialect == "spark" else node
+
+
 def _replace(node: exp.RegexpReplace, dialect: str) -> exp.Expr:
     """All matches with the option g, else the first alone, which Spark reaches by a group before it."""
     flags = node.args.get("modifiers")
@@ -102,6 +108,7 @@ RULES: Rules = {
     exp.RegexpExtractAll: _extract,
     exp.RegexpReplace: _replace,
     exp.RegexpSplit: _split,
+    "regexp_split_to_array": _split_by_name,
     exp.Substring: _substring,
     exp.Left: _end,
     exp.Right: _end,

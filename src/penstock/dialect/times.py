@@ -135,7 +135,7 @@ def _zone(node: exp.AtTimeZone, dialect: str) -> exp.Expr:
         return node
     if isinstance(inner, exp.AtTimeZone) and inner.args["zone"].name.upper() == "UTC":
         return _naive(call("from_utc_timestamp", _naive(inner.this.copy()), zone)) if dialect == "spark" else node
-    hint = f"{inner.sql('duckdb')} AT TIME ZONE 'UTC' AT TIME ZONE '{zone}' is that zone's wall clock"
+    hint = f"{inner.sql('duckdb')} AT TIME ZONE 'UTC' AT TIME ZONE '{zone}' is that zone's wall clock; or cast it"
     raise UsageError(f"{node.sql('duckdb')} means two things, after the type of its time", hint)
 
 
@@ -157,19 +157,22 @@ def java_format(text: str, *, parsing: bool = False) -> str:
     >>> print(java_format("%d/%b/%Y o'clock"), java_format("%Y-%m-%d", parsing=True))
     dd/MMM/yyyy' o''clock' yyyy-M-d
     """
-    written = []
+    written: list[str] = []
+    after_code = False
     for found in _CODE.finditer(text):
         code, plain = found[1], found[2]
         if plain or code == "%":
             plain = plain or "%"
             quoted = "'" + plain.replace("'", "''") + "'"
             written.append(quoted if re.search(r"[A-Za-z'\[\]{}#]", plain) else plain)
+            after_code = False
             continue
         if code not in FORMATS:
             known = ", ".join(f"%{letter}" for letter in FORMATS)
-            raise UsageError(f'"%{code}" in {text} is written in one way on one engine only', f"both know {known}")
-        followed = text[found.end() : found.end() + 1] == "%"
-        written.append(_SHORT.get(code, FORMATS[code]) if parsing and not followed else FORMATS[code])
+            raise UsageError(f'the engines do not write "%{code}" alike', f"both know {known}")
+        adjacent = after_code or text[found.end() : found.end() + 1] == "%"
+        written.append(_SHORT.get(code, FORMATS[code]) if parsing and not adjacent else FORMATS[code])
+        after_code = True
     return "".join(written)
 
 

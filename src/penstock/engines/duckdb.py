@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
 from penstock import sql
-from penstock.engines import file_errors, text_files
+from penstock.engines import file_errors, logs, text_files
 from penstock.engines.files import Source, filesystem, resolve
+from penstock.engines.headers import refuse_unlike
+from penstock.engines.lines import Blocks
+from penstock.engines.zstd import refuse_cut
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
 
 if TYPE_CHECKING:
@@ -81,8 +86,12 @@ class DuckDBEngine:
 
     def read_source(self, source: Source, options: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         """The files of a source as a lazy relation."""
+        text_files.check_options(source.format, options)
+        refuse_unlike(source, options)
         if source.format == "arrow":
             return self._arrow_files(source)
+        if source.format == "log":
+            return self.query(logs.select("blocks", "duckdb"), {"blocks": self.adopt(Blocks(source.paths))})
         with self._opening(source):
             return self.connection.sql(text_files.duckdb_select(self.connection, source, options))
 
@@ -120,21 +129,34 @@ class DuckDBEngine:
 
     def write_files(
         self, table: duckdb.DuckDBPyRelation, folder: str, format: str, *, partition_by: Sequence[str], order: str,
-        single: bool, file_bytes: int, options: Mapping[str, Any],
+        single: bool, file_bytes: int, compression: str | None,
     ) -> None:  # fmt: skip
-        """One COPY statement; DuckDB bounds its open writers and splits files by size itself."""
-        settings = {"FORMAT": "json" if format == "ndjson" else format, **options}
+        """One COPY statement, or a stream of rows where an order has to last over several files."""
+        query = f"SELECT * FROM ({table.sql_query()}) ORDER BY {order}" if order else table.sql_query()
+        if format == "arrow" or (order and not single):
+            ordered = self.connection.sql(query)
+            with self._at_work(f"writing {format} files", query):
+                write_stream(
+                    self.batches(ordered), Path(folder), format, partition_by=partition_by,
+                    file_bytes=sys.maxsize if single else file_bytes, compression=compression,
+                )  # fmt: skip
+            return
+        settings = {"FORMAT": "json" if format == "ndjson" else format}
         target = folder
+        if compression:
+            settings["COMPRESSION"] = compression
+        if format == "csv":
+            settings["HEADER"] = "true"
         if partition_by:
             settings |= {"PARTITION_BY": f"({sql.quoted(partition_by)})", "FILENAME_PATTERN": "'part-{uuid}'"}
-        elif single or order:
+        if single:
             target = f"{folder}/part-00000.{format}"
-        if not single and not (order and not partition_by):
-            settings |= {"FILE_SIZE_BYTES": str(file_bytes)}
-            settings |= {} if partition_by else {"FILENAME_PATTERN": "'part-{i}'"}
-        ordered = f"SELECT * FROM ({table.sql_query()}) ORDER BY {order}" if order else table.sql_query()
+        else:
+            settings["FILE_SIZE_BYTES"] = str(file_bytes)
+            # The folder is ours and empty; without this DuckDB looks for files to overwrite.
+            settings |= {"OVERWRITE_OR_IGNORE": "true"} | ({} if partition_by else {"FILENAME_PATTERN": "'part-{i}'"})
         clauses = ", ".join(f"{key} {value}" for key, value in settings.items())
-        statement = f"COPY ({ordered}) TO {sql.literal(target)} ({clauses})"
+        statement = f"COPY ({query}) TO {sql.literal(target)} ({clauses})"
         with self._at_work(f"writing {format} files", statement):
             self.connection.execute(statement)
 
@@ -177,6 +199,9 @@ class DuckDBEngine:
     def _opening(self, source: Source) -> Iterator[None]:
         if source.remote:
             self.connection.register_filesystem(filesystem(source.paths[0]))
+        for path in source.paths:
+            if path.endswith(".zst"):
+                refuse_cut(path)
         with self._at_work(f"reading {source.paths[0]}"):
             yield
 

@@ -50,7 +50,7 @@ class Engine(Protocol):
 
     def write_files(
         self, table: Table, folder: str, format: str, *, partition_by: Sequence[str], order: str, single: bool,
-        file_bytes: int, options: Mapping[str, Any],
+        file_bytes: int, compression: str | None,
     ) -> None:  # fmt: skip
         """Write data files into an empty folder. Making them visible is the caller's work (`lake/write.py`)."""
 

@@ -18,8 +18,8 @@ _UNLIKE = "give union_by_name=True to read files of several shapes as one table,
 def explained(message: str) -> InputError | None:
     """The error for an engine's message, if the message is about what stands in a file.
 
-    >>> print(explained('Invalid Input Error: Malformed JSON in file "a.json", at byte 7 in line 2: unexpected end'))
-    a.json, line 2: unexpected end; correct that record, or read what is well-formed with bad="null"
+    >>> print(explained('Invalid Input Error: Malformed JSON in file "a.json", at byte 7 in line 3: unexpected end'))
+    a.json, line 2: unexpected end; correct it, or read what is well-formed with bad="null"
     """
     for pattern, told in _MESSAGES:
         if found := pattern.search(message):
@@ -52,7 +52,8 @@ def _csv(found: re.Match[str], message: str) -> tuple[str, str]:
 
 
 def _json(found: re.Match[str], message: str) -> tuple[str, str]:
-    return f"{found[1]}, line {found[2]}: {found[3]}", 'correct that record, or read what is well-formed with bad="null"'
+    place = f"{found[1]}, {found[2]} {int(found[3]) - 1}"  # DuckDB 2.0 counts one too many
+    return f"{place}: {found[4]}", 'correct it, or read what is well-formed with bad="null"'
 
 
 def _json_cast(found: re.Match[str], message: str) -> tuple[str, str]:
@@ -76,15 +77,19 @@ _MESSAGES: list[tuple[re.Pattern[str], Callable[[re.Match[str], str], tuple[str,
         (r'in file "(.+?)": column "(.+?)" holds "(.*?)", which is no ([A-Z0-9(),]+)', _value),
         # DuckDB
         (r"CSV Error on Line: (\d+)", _csv),
-        (r'Malformed JSON in file "(.+?)", at byte \d+ in (?:line|record/value) (\d+): ([^\n]+?)\.?\s*(?:\n|$)', _json),
+        (r'Malformed JSON in file "(.+?)", at byte \d+ in (line|record)\S* (\d+): ([^\n]+?)\.?\s*(?:\n|$)', _json),
         (r'JSON transform error in file "(.+?)", in (?:line|record/value) (\d+): ([^\n]+)', _json_cast),
-        (r"Unexpected end of GZIP stream: ([^\n]+)", _plainly("{} is cut short: its gzip stream does not end", _BROKEN)),
+        (
+            r"Unexpected end of GZIP stream: ([^\n]+)",
+            _plainly("{} is cut short: its gzip stream does not end", _BROKEN),
+        ),
         (r"Input is not a GZIP stream: ([^\n]+)", _plainly("{} is not gzip", _BROKEN)),
         (r"(?:No magic bytes found at end of file|File) '(.+?)'", _plainly("{} is not a whole Parquet file", _BROKEN)),
         (r'Failed to read file "([^"]+)": (?!schema)([^\n]+)', _plainly("{}: {}", _BROKEN)),
         (r"[Ss]chema mismatch .*glob", _plainly("the files have different columns", _UNLIKE)),
         (r'sniffing file "([^"]+)"', _plainly("{} has no lines of one shape", "give delimiter= or header=")),
         # Spark
+        (r"UNABLE_TO_INFER_SCHEMA", _plainly("no file of these is a whole Parquet file", _BROKEN)),
         (r"CSV header does not conform to the schema", _plainly("the files have different columns", _UNLIKE)),
         (r"INVALID_UTF8_STRING", _plainly("a file is not UTF-8", "convert it first: iconv -f LATIN1 -t UTF-8")),
     ]

@@ -89,8 +89,9 @@ def resolve(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], for
         raise InputError("no file was named", "give a path, a glob, a folder, or a list of these")
     found: list[str] = []
     roots: list[str] = []
-    for name in map(os.fspath, names):
-        files, root = (_remote if is_remote(name) else _local)(name.removeprefix("file://"))
+    for name in names:
+        text = os.fspath(name).removeprefix("file://")
+        files, root = _remote(text) if is_remote(text) else _local(text)
         found += files
         roots.append(root)
     alike = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*(r.split("/") for r in roots), strict=False))
@@ -121,7 +122,7 @@ def head(path: str, size: int = 1 << 16) -> bytes:
             stream = pa.CompressedInputStream(pa.PythonFile(file), codec) if codec else file
             return bytes(stream.read(size))
     except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"cannot read {path}: {error}", "is it whole, and of the format that its name says?") from error
+        raise InputError(f"cannot read {path}: {error}", "is it whole, and what its name says?") from error
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

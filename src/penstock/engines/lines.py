@@ -11,7 +11,6 @@ from __future__ import annotations
 import codecs
 import struct
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
@@ -60,7 +59,7 @@ def _whole_lines(path: str) -> Iterator[bytes]:
 
 
 def _open(path: str) -> IO[bytes]:
-    file: IO[bytes] = filesystem(path).open(path) if is_remote(path) else Path(path).open("rb", buffering=0)
+    file: IO[bytes] = filesystem(path).open(path) if is_remote(path) else open(path, "rb", buffering=0)  # noqa: SIM115
     codec = next((codec for ending, codec in CODECS.items() if path.endswith(ending)), None)
     stream: IO[bytes] = pa.input_stream(file, compression=codec) if codec else file
     return stream

@@ -51,7 +51,9 @@ class Dialect(NamedTuple):
 
 DIALECTS = {
     "duckdb": Dialect(
-        lines=lambda blocks: f"SELECT unnest(string_split(block, chr(10))) AS line FROM {blocks}",
+        lines=lambda blocks: (
+            f"SELECT line FROM (SELECT unnest(string_split(block, chr(10))) AS line FROM {blocks}) WHERE line <> ''"
+        ),
         split=lambda text, by: f"string_split({text}, '{by}')",
         item=lambda items, n: f"{items}[{n}]",
         size=lambda items: f"len({items})",
@@ -60,7 +62,7 @@ DIALECTS = {
         utc=lambda text: f"make_timestamp(epoch_us(strptime({text}, '%d/%b/%Y:%H:%M:%S %z')))",
     ),
     "spark": Dialect(
-        lines=lambda text: f"SELECT make_valid_utf8(value) AS line FROM {text}",
+        lines=lambda text: f"SELECT make_valid_utf8(value) AS line FROM {text} WHERE value <> ''",
         split=lambda text, by: f"split({text}, '{by}')",
         item=lambda items, n: f"try_element_at({items}, {n})",
         size=lambda items: f"size({items})",
@@ -72,7 +74,7 @@ DIALECTS = {
 
 def select(source: str, dialect: str) -> str:
     """The log's columns over a table of that name: `lines.Blocks` on DuckDB, what `spark.read.text` gives on Spark."""
-    return parsed(f"SELECT line FROM ({DIALECTS[dialect].lines(source)}) WHERE line <> ''", dialect)
+    return parsed(DIALECTS[dialect].lines(source), dialect)
 
 
 def parsed(lines: str, dialect: str) -> str:

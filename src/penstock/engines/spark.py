@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import tempfile
 import warnings
 import weakref
@@ -14,15 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
 from penstock import sql
 from penstock.engines import file_errors, logs, text_files
+from penstock.engines.arrow_files import write_stream
 from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.files import Source, resolve
+from penstock.engines.headers import refuse_unlike
 from penstock.engines.spark_files import file_column, hive_columns, read_text, uri_of
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
 
@@ -48,6 +51,7 @@ LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
 }
+_TIMESTAMP = "yyyy-MM-dd HH:mm:ss[.SSSSSS]"
 _SETTINGS = {"memory": "spark.driver.memory", "scratch": "spark.local.dir", "threads": "spark.cores.max"}
 
 # Data goes through Arrow here, not through pandas.
@@ -106,6 +110,7 @@ class SparkEngine:
         """Files as a lazy DataFrame; see `ps.read`."""
         source = resolve(path, format)
         text_files.check_options(source.format, options)
+        refuse_unlike(source, options)
         with _errors(f"reading {source.paths[0]}", ""):
             if not self._opens(source):
                 return self._staged(source, options)
@@ -113,8 +118,8 @@ class SparkEngine:
             if source.format == "parquet":
                 return self._parquet(reader, source, options)
             if source.format == "log":
-                lines = self.query(logs.spark_lines("t"), {"t": reader.text(list(map(uri_of, source.paths)))})
-                return self.query(logs.parsed("SELECT line FROM t", "spark"), {"t": lines})
+                texts = reader.text(list(map(uri_of, source.paths)))
+                return self.query(logs.select("texts", "spark"), {"texts": texts})
             # The embedded engine looks at a sample, so that both engines see the same names and types.
             with DuckDBEngine.open() as embedded:
                 layout = embedded.layout(source, options)
@@ -152,25 +157,29 @@ class SparkEngine:
 
     def write_files(
         self, table: DataFrame, folder: str, format: str, *, partition_by: Sequence[str], order: str, single: bool,
-        file_bytes: int, options: Mapping[str, Any],
+        file_bytes: int, compression: str | None,
     ) -> None:  # fmt: skip
         """Spark's writer. Adaptive execution merges and splits the last shuffle to the wanted file size."""
+        if format == "arrow":
+            ordered = self.query(f"SELECT * FROM t ORDER BY {order}", {"t": table}) if order else table
+            size = sys.maxsize if single else file_bytes
+            write_stream(self.batches(ordered), Path(folder), format, file_bytes=size, compression=compression)
+            return
         advisory = "spark.sql.adaptive.advisoryPartitionSizeInBytes"
         before = self.session.conf.get(advisory)
         with _errors(f"writing {format} files", table):
-            frame = table
-            if order:
-                frame = self.query(f"SELECT * FROM t ORDER BY {order}", {"t": table})
-            elif not single:
-                # Shuffled rows are about 3 times their size in a file.
-                self.session.conf.set(advisory, str(3 * file_bytes))
-                frame = table.hint("rebalance", *partition_by)
-            if single:
-                frame = frame.coalesce(1)
-            writer = frame.write.mode("append").options(**options)
-            if partition_by:
-                writer = writer.partitionBy(*partition_by)
+            # Shuffled rows are about 3 times their size in a file.
+            self.session.conf.set(advisory, str(3 * file_bytes))
             try:
+                frame = table if single or (order and not partition_by) else table.hint("rebalance", *partition_by)
+                if order:
+                    within = "SORT BY" if partition_by else "ORDER BY"
+                    frame = self.query(f"SELECT * FROM t {within} {order}", {"t": frame})
+                writer = (frame.coalesce(1) if single else frame).write.mode("append").partitionBy(*partition_by)
+                if compression:
+                    writer = writer.option("compression", compression)
+                if format == "csv":
+                    writer = writer.options(header=True, escape='"', timestampNTZFormat=_TIMESTAMP, timestampFormat=_TIMESTAMP)
                 writer.format("json" if format == "ndjson" else format).save(_uri(folder))
             finally:
                 self.session.conf.set(advisory, before)
@@ -224,13 +233,13 @@ class SparkEngine:
         return found.selectExpr(*stored, *hive_columns(source.hive), *file_column(options))
 
     def _staged(self, source: Source, options: Mapping[str, Any]) -> DataFrame:
-        """What Spark cannot open, copied by the embedded engine to Parquet in the scratch folder; workers must see it."""
+        """What Spark cannot open, as Parquet in the scratch folder, which workers must see; the embedded engine copies."""
         folder = tempfile.mkdtemp(prefix="penstock-stage-", dir=self.scratch)
         weakref.finalize(self.session, _remove, folder)
         with DuckDBEngine.open() as embedded:
             table = embedded.read_source(source, options)
             embedded.write_files(
-                table, folder, "parquet", partition_by=(), order="", single=False, file_bytes=128 << 20, options={}
+                table, folder, "parquet", partition_by=(), order="", single=False, file_bytes=128 << 20, compression="zstd"
             )
         return self.session.read.parquet(_uri(folder))
 
@@ -358,7 +367,7 @@ _TOLD: dict[str, Mapping[str, Any]] = {}
 
 def _ours(error: Exception, step: str, statement: str) -> PenstockError:
     message = str(error)
-    if isinstance(error, Py4JJavaError):  # an exception that PySpark has no class for: its text starts on the second line
+    if isinstance(error, Py4JJavaError):  # one that PySpark has no class for: its text starts on the second line
         message = message.partition("\n: ")[2]
     what = f"{step}: {message.strip().splitlines()[0] if message.strip() else type(error).__name__}"
     shown = f"the SQL was: {statement}" if statement else ""

@@ -13,7 +13,8 @@ from typing import Any
 
 from penstock import sql
 from penstock.engines.files import Source, head
-from penstock.engines.text_files import Layout, beside, complaint, delimiter, header_of, headers_of
+from penstock.engines.headers import by_header, delimiter, header_of
+from penstock.engines.text_files import Layout, beside, complaint
 
 __all__ = ["file_column", "hive_columns", "read_text", "uri_of"]
 
@@ -30,7 +31,7 @@ def read_text(reader: Any, source: Source, layout: Layout, options: Mapping[str,
         texts = reader.schema(_schema(layout, source)).options(mode="FAILFAST", multiLine=layout.shape == "array")
         return texts.json(list(map(uri_of, source.paths))).selectExpr(*_columns(layout, source, options, str))
     frames = []
-    for header, paths in headers_of(source, options).items():  # Spark has fields in the order of one header only
+    for header, paths in by_header(source, options).items():  # Spark has fields in the order of one header only
         part = layout._replace(kinds={name: layout.kinds[name] for name in header or layout.kinds})
         frames.append(_read_csv(reader, source._replace(paths=paths), part, options))
     union = frames[0]

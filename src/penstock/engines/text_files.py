@@ -1,16 +1,14 @@
 """Files as SQL. The embedded engine tells both engines a text file's columns, so that they see one table.
 
-A sample (DuckDB's, 20 480 rows) tells names and types; then a value is what the sample said, or is an error that names
-the file, the column and the value. Both engines have ways to go on silently there, which are closed: DuckDB rounds `1.5`
-in a column of integers and drops the `+02:00` of a timestamp; Spark reads a record that is too short as nulls, and bytes
-that are not UTF-8 as U+FFFD.
+A sample (DuckDB's, 20 480 rows) tells names and types; from there on a value is of its column's type, or is an error
+that names the file, the column and the value. Both engines have ways to go on silently there, which are closed: DuckDB
+rounds `1.5` in a column of integers and drops the `+02:00` of a timestamp; Spark reads a record that is too short as
+nulls, and bytes that are not UTF-8 as U+FFFD.
 """
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -19,11 +17,11 @@ from typing import Any, NamedTuple
 import duckdb
 
 from penstock import sql
-from penstock.engines import logs
 from penstock.engines.files import Source, head, partition_of
+from penstock.engines.headers import delimiter, header_of
 from penstock.errors import ColumnError, InputError, UsageError
 
-__all__ = ["Layout", "beside", "check_options", "complaint", "duckdb_select", "header_of", "headers_of", "is_whole", "layout_of"]
+__all__ = ["Layout", "beside", "check_options", "complaint", "duckdb_select", "is_whole", "layout_of"]
 
 _TEXT = ("delimiter", "header", "null", "types", "union_by_name", "filename")
 
@@ -44,11 +42,6 @@ def check_options(format: str, options: Mapping[str, Any]) -> None:
         if name not in OPTIONS[format]:
             known = ", ".join(OPTIONS[format]) or "none"
             raise UsageError(f'reading {format} takes no option "{name}"', f"it takes: {known}")
-
-
-def delimiter(format: str, options: Mapping[str, Any]) -> str:
-    """What stands between two fields."""
-    return str(options.get("delimiter", "\t" if format == "tsv" else ","))
 
 
 # -- what a sample tells ----------------------------------------------------------------------------------------------
@@ -83,14 +76,14 @@ _ZONED = {"TIMESTAMP": "TIMESTAMP WITH TIME ZONE"}
 
 def layout_of(connection: duckdb.DuckDBPyConnection, source: Source, options: Mapping[str, Any]) -> Layout:
     """The columns and types of a csv, tsv or json source; an error names the file and the line."""
-    check_options(source.format, options)
+    if len(source.paths) == 1 and not head(source.paths[0]).strip():
+        raise InputError(f"{source.paths[0]} is empty", "nothing in it tells its columns")
     shape, sniffer = "", ""
     if source.format == "json":
         shape = _json_shape(source.paths[0])
         reader = f"format = '{shape}', records = true"
     else:
         reader = _csv_dialect(source.format, options)
-        headers_of(source, options)
         sniffer = ", dateformat = '%Y-%m-%d'"  # American dates stay text: 01/02/2024 is another day elsewhere
     try:
         sample = connection.sql(f"SELECT * FROM {_scan(source, reader + sniffer, options)}")
@@ -135,36 +128,7 @@ def _json_shape(path: str) -> str:
     return "newline_delimited"
 
 
-def header_of(path: str, format: str, options: Mapping[str, Any]) -> list[str]:
-    """The fields of a csv file's first record."""
-    start = io.StringIO(head(path).decode(errors="replace").removeprefix("\ufeff"), newline="")
-    return next(csv.reader(start, delimiter=delimiter(format, options)), [])
-
-
-def headers_of(source: Source, options: Mapping[str, Any]) -> dict[tuple[str, ...], list[str]]:
-    """The paths of a csv source by their headers; other columns than the first file's need `union_by_name`.
-
-    Behind a URL every look costs a request, so all files are taken to have one header: Spark checks that, DuckDB goes
-    by the names.
-    """
-    alike = source.remote and not options.get("union_by_name")
-    if len(source.paths) == 1 or not options.get("header", True) or alike:
-        return {(): source.paths}
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for path in source.paths:
-        header = header_of(path, source.format, options)
-        groups.setdefault(tuple(header), []).append(path)
-        if path != source.paths[0] and set(header) != set(next(iter(groups))) and not options.get("union_by_name"):
-            raise InputError(
-                f"{path} has the columns {', '.join(header)}; {source.paths[0]} has {', '.join(next(iter(groups)))}",
-                "union_by_name=True reads both as one table, with nulls where a column is missing",
-            )
-    return groups if len(groups) > 1 else {(): source.paths}
-
-
-def _find_fault(
-    connection: duckdb.DuckDBPyConnection, source: Source, reader: str, options: Mapping[str, Any]
-) -> None:
+def _find_fault(connection: duckdb.DuckDBPyConnection, source: Source, reader: str, options: Mapping[str, Any]) -> None:
     """Read what the sniffer found no dialect for strictly, as text: the error that comes names the line."""
     for path in source.paths:
         fields = header_of(path, source.format, options)
@@ -191,13 +155,12 @@ def _spelled(kind: Any, names: Mapping[str, str]) -> str:
 
 def duckdb_select(connection: duckdb.DuckDBPyConnection, source: Source, options: Mapping[str, Any]) -> str:
     """A SELECT over the files of a source."""
-    check_options(source.format, options)
-    if source.format == "log":
-        return logs.parsed(logs.duckdb_lines(source.paths), "duckdb")
     if source.format == "parquet":
-        above = [name for name in partition_of(f"{source.root}/") if source.hive and name not in source.hive]
-        exclude = f"EXCLUDE ({sql.quoted(above)}) " if above else ""
-        return f"SELECT * {exclude}FROM {_scan(source, '', options)}"
+        # DuckDB takes names above the root too, and sorts them.
+        names = beside(source, options)
+        above = list(partition_of(f"{source.root}/")) if source.hive else []
+        last = f" EXCLUDE ({sql.quoted(dict.fromkeys([*above, *names]))}), {sql.quoted(names)}" if names else ""
+        return f"SELECT *{last} FROM {_scan(source, '', options)}"
     layout = layout_of(connection, source, options)
     stored = {name: _stored(connection, kind) for name, kind in layout.kinds.items()}
     # Nothing is left to find in one csv file; in several, each may have the columns in another order.

@@ -1,0 +1,153 @@
+"""The next version of a local path: built aside of what the engine wrote and what stays, then swapped in.
+
+Files that stay are linked, not copied. Whatever is killed, and whenever, the path holds the old version or the new one;
+the left-overs are hidden, and the next write to the path removes them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+from penstock.engines.files import format_of, is_data
+from penstock.errors import OutputError
+from penstock.lake.swap import aside, exchange, held, sync, sync_tree
+
+__all__ = ["check", "data_files", "publish_file", "publish_folder", "renamed", "workshop"]
+
+
+# -- before anything runs -----------------------------------------------------------------------------------------------
+
+
+def check(path: Path, mode: str, *, single: bool) -> None:
+    """Refuse a path that cannot be written, or that holds what the mode does not say to replace."""
+    ancestor = next(folder for folder in path.absolute().parents if folder.exists())
+    if not ancestor.is_dir():
+        raise OutputError(f"cannot write {path}: {ancestor} is a file", "choose a path below a folder")
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: no permission in {ancestor}", "choose a folder that you may write in")
+    if not path.exists():
+        return
+    if single and path.is_dir():
+        raise OutputError(f"{path} is a folder", "name a new file, or a folder without a file's ending")
+    if not single and not path.is_dir():
+        raise OutputError(f"{path} is a file", "name a folder, or end the path in a format's ending to write one file")
+    if mode == "error" and (any(path.iterdir()) if path.is_dir() else path.stat().st_size):
+        raise OutputError(f"{path} is there already", 'mode="overwrite" replaces it')
+    if not single:
+        foreign = [name for name in data_files(path) if format_of(name) is None]
+        if foreign:
+            raise OutputError(f"{path} holds {foreign[0]}, which is no data file", "write to a folder of its own")
+
+
+def data_files(folder: Path) -> list[str]:
+    """The files of a folder that are not hidden, relative to it, in order."""
+    if not folder.is_dir():
+        return []
+    names = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return sorted(filter(is_data, names))
+
+
+# -- aside ----------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def workshop(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path`; gone afterwards, with all that was not published."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with aside(path) as folder:
+        yield folder
+
+
+def renamed(written: Path, ending: str) -> dict[str, Path]:
+    """What an engine wrote, under the names that it is to have: no two writes give a file the same name.
+
+    The engines spell a partition's value in different ways; here it is spelled as Hive does it, which both read.
+    """
+    batch = secrets.token_hex(4)
+    counts: dict[str, Iterator[int]] = {}
+    found = {}
+    for name in sorted(data_files(written), key=_natural):
+        folder = "".join(f"{_hive(part)}/" for part in name.split("/")[:-1])
+        number = next(counts.setdefault(folder, itertools.count()))
+        found[f"{folder}part-{batch}-{number:05}{ending}"] = written / name
+    return found
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(digits or 0), text) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]
+
+
+def _hive(part: str) -> str:
+    column, _, value = part.partition("=")
+    return f"{_escaped(column)}={_escaped(value)}"
+
+
+def _escaped(text: str) -> str:
+    special = re.compile(r"""[\x00-\x1f"#%'*/:=?\\\x7f{\[\]^]""")
+    return special.sub(lambda letter: f"%{ord(letter[0]):02X}", unquote(text))
+
+
+# -- into place -----------------------------------------------------------------------------------------------------------
+
+
+def publish_file(written: Path, path: Path, mode: str) -> None:
+    """Make one file visible."""
+    sync(written)
+    if mode == "error" and not path.exists():
+        try:
+            os.link(written, path)  # unlike a rename, this replaces nothing
+        except FileExistsError as error:
+            raise OutputError(f"{path} appeared meanwhile", 'mode="overwrite" replaces it') from error
+    else:
+        os.replace(written, path)
+    sync(path.parent)
+
+
+def publish_folder(files: dict[str, Path], path: Path, version: Path, mode: str, stays: Callable[[str], bool]) -> None:
+    """Make a version visible that has new files, and those of the present version that stay."""
+    version.mkdir()
+    for name, file in files.items():
+        (version / name).parent.mkdir(parents=True, exist_ok=True)
+        os.rename(file, version / name)
+    sync_tree(version)
+    while True:
+        with held(path) as there:
+            if there:
+                if mode == "error" and any(path.iterdir()):
+                    raise OutputError(f"{path} appeared meanwhile", 'mode="overwrite" replaces it')
+                _link(filter(stays, data_files(path)), path, version)
+                shutil.copymode(path, version)
+                exchange(version, path)
+                break
+            if _moved(version, path):
+                break
+    sync(path.parent)
+
+
+def _moved(version: Path, path: Path) -> bool:
+    try:
+        os.rename(version, path)
+    except OSError:
+        if path.is_dir():  # another writer was first
+            return False
+        raise
+    return True
+
+
+def _link(names: Iterable[str], old: Path, new: Path) -> None:
+    for name in names:
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(old / name, new / name)
+        except OSError:  # a file system without links, or a file with as many as it can have
+            shutil.copy2(old / name, new / name)
+            sync(new / name)
+    sync_tree(new, names_only=True)
