@@ -159,7 +159,7 @@ def _parsed(sql: str, shown: str) -> exp.Query:
         tree = sqlglot.parse_one(sql, read="duckdb")
     except SqlglotError as error:
         raise UsageError(f"this is not SQL: {shown}", str(error).splitlines()[0]) from error
-    if not isinstance(tree, exp.Query):
+    if not isinstance(tree, exp.Query) or tree.args.get("into"):
         raise UsageError(f"this is not a query: {shown}", "write one SELECT; Penstock never changes what it reads")
     return tree
 
@@ -186,6 +186,7 @@ def spell_query(text: str, dialect: str, tables: Mapping[str, Mapping[str, str]]
 
 def _spelled(tree: exp.Expr, dialect: str) -> str:
     refused.check(tree)
+    tree = groups.without_filters(tree)
     # Deepest first, so that a rule sees operands that are spelled already and its own output is not visited again.
     for node in reversed(list(tree.walk(bfs=True))):
         rule = RULES.get(node.name.lower() if isinstance(node, exp.Anonymous) else type(node))

@@ -6,8 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from penstock.engines.engine import Engine
@@ -17,11 +16,12 @@ __all__ = ["attended"]
 T = TypeVar("T")
 
 BEFORE_A_BAR = 0.5  # seconds: what is shorter needs none
-TO_STOP = 3.0  # seconds that an engine has to notice that it was cancelled
+BETWEEN_LOOKS = 0.2
+TO_STOP = 3.0  # that an engine has to notice that it was cancelled
 
 
 def attended(engine: Engine, work: Callable[[], T], *, task: str = "") -> T:
-    """Do work that may take long. With a `task` a bar shows that it goes on, where a person is looking."""
+    """Do work that may take long. With a `task` a bar shows how far it is, where a person is looking."""
     outcome: Future[T] = Future()
 
     def run() -> None:
@@ -33,8 +33,9 @@ def attended(engine: Engine, work: Callable[[], T], *, task: str = "") -> T:
     threading.Thread(target=run, name="penstock-work", daemon=True).start()
     try:
         wait([outcome], timeout=BEFORE_A_BAR)
-        with _bar(task) if task and not outcome.done() and _watched() else nullcontext():
-            return outcome.result()
+        if task and sys.stderr.isatty() and sys.stdout.isatty():
+            _draw(engine, outcome, task)
+        return outcome.result()
     except BaseException:
         if not outcome.done():  # a signal, not a failure of the work
             engine.cancel()
@@ -42,15 +43,16 @@ def attended(engine: Engine, work: Callable[[], T], *, task: str = "") -> T:
         raise
 
 
-def _watched() -> bool:
-    return sys.stderr.isatty() and sys.stdout.isatty()
-
-
-def _bar(task: str) -> AbstractContextManager[Any]:
+def _draw(engine: Engine, outcome: Future[T], task: str) -> None:
+    """A bar that is gone when the work is done; it only moves to and fro where the engine does not know how far it is."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    done = getattr(engine, "progress", lambda: None)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), TimeElapsedColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    progress.add_task(task, total=None)
-    return progress
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        number = bar.add_task(task, total=None)
+        while not outcome.done():
+            share = done()
+            bar.update(number, total=None if share is None else 1.0, completed=share or 0.0)
+            wait([outcome], timeout=BETWEEN_LOOKS)

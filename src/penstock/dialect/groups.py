@@ -9,7 +9,7 @@ from penstock.dialect.kinds import kind
 from penstock.dialect.rules import Rules, call, fill, on_spark
 from penstock.errors import UsageError
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "without_filters"]
 
 
 # -- lists and maps ----------------------------------------------------------------------------------------------------
@@ -46,51 +46,90 @@ def _contains(node: exp.ArrayContains, _: str) -> exp.Expr:
 # -- aggregates --------------------------------------------------------------------------------------------------------
 
 
-def _ordered(node: exp.ArrayAgg | exp.GroupConcat, dialect: str) -> exp.Expr:
-    """Sorted lists. Nulls are skipped, as in every other aggregate."""
+def without_filters(tree: exp.Expr) -> exp.Expr:
+    """`f(x) FILTER (WHERE c)` as `f(CASE WHEN c THEN x END)`, which aggregates that skip nulls cannot tell apart.
+
+    What an aggregate becomes on an engine may be no single call, and FILTER takes nothing else.
+    """
+    for node in list(tree.find_all(exp.Filter)):
+        call_, condition = node.this, node.expression.this
+        inner = call_.this if isinstance(call_, exp.IgnoreNulls) else call_
+        if not isinstance(inner, exp.AggFunc):
+            continue
+        for value in _filtered(inner):
+            one = exp.Literal.number(1) if isinstance(value, exp.Star) else value.copy()
+            value.replace(exp.Case(ifs=[exp.If(this=condition.copy(), true=one)]))
+        tree = call_ if node is tree else tree
+        node.replace(call_)
+    return tree
+
+
+def _filtered(node: exp.AggFunc) -> list[exp.Expr]:
+    """The arguments that have to be null for the aggregate to skip the row."""
+    if isinstance(node, (exp.ArgMax, exp.ArgMin)):
+        return [node.expression]
+    value = node.this
+    keys = [term.this for term in value.expressions if term.this == value.this] if isinstance(value, exp.Order) else []
+    value = value.this if keys or isinstance(value, exp.Order) else value
+    return [*keys, *(value.expressions if isinstance(value, exp.Distinct) else [value])]
+
+
+def _sorted(node: exp.ArrayAgg | exp.GroupConcat, dialect: str) -> exp.Expr:
+    """A list is sorted by its own values, holds no nulls, and is empty where there are none."""
     order = node.this
     if not isinstance(order, exp.Order):
         raise UsageError(f"the order of {node.sql('duckdb')} is left open", "add one inside: list(x ORDER BY x)")
-    if isinstance(node, exp.GroupConcat) or dialect == "duckdb":
+    if isinstance(node, exp.GroupConcat):
         return node
-    term = order.expressions[0]
-    if len(order.expressions) > 1 or term.this != order.this:
+    term, value = order.expressions[0], order.this
+    distinct = isinstance(value, exp.Distinct)
+    [value] = value.expressions if distinct else [value]
+    if len(order.expressions) > 1 or term.this != value:
         raise UsageError(f"{node.sql('duckdb')}: another order than the list's own", "order it by the value itself")
-    return call("sort_array", call("collect_list", order.this), exp.var("false" if term.args.get("desc") else "true"))
+    if dialect == "duckdb":
+        listed = exp.Filter(this=node.copy(), expression=exp.Where(this=fill("x_ IS NOT NULL", x=value)))
+        return exp.Coalesce(this=listed, expressions=[exp.Array()]) if not isinstance(node.parent, exp.Window) else node
+    collected = call("collect_set" if distinct else "collect_list", value)
+    return call("sort_array", collected, exp.var("false" if term.args.get("desc") else "true"))
 
 
-def _quantile(node: exp.PercentileCont | exp.PercentileDisc, _: str) -> exp.Expr:
-    """Spark's percentile_disc is a double whatever the values are: right for floats alone."""
-    value, share = node.this, node.expression
-    if isinstance(node, exp.PercentileDisc) and kind(value) != "float" and not isinstance(share, exp.Array):
+def _quantile(node: exp.Median | exp.PercentileCont | exp.PercentileDisc, dialect: str) -> exp.Expr:
+    """On DuckDB what lies between two decimals is a decimal, rounded; on Spark percentile_disc is always a double."""
+    value, share = node.this, node.args.get("expression")
+    discrete = isinstance(node, exp.PercentileDisc)
+    if not discrete and kind(value) == "decimal":
+        value = exp.cast(value, "double")
+    if dialect == "duckdb" or share is None:
+        return (
+            type(node)(this=value.copy(), expression=share.copy())
+            if share is not None
+            else type(node)(this=value.copy())
+        )
+    if discrete and kind(value) != "float" and not isinstance(share, exp.Array):
         place = f"CAST(greatest(ceil({share.sql('spark')} * count(x_)), 1) AS INT) - 1"
         return fill(f"get(sort_array(collect_list(x_)), {place})", "spark", x=value)
-    name = "percentile_cont" if isinstance(node, exp.PercentileCont) else "percentile_disc"
     order = exp.Order(expressions=[exp.Ordered(this=value.copy())])
-    return exp.WithinGroup(this=call(name, share), expression=order)
-
-
-def _any_value(node: exp.IgnoreNulls, _: str) -> exp.Expr:
-    return exp.Min(this=node.this.this.copy()) if isinstance(node.this, exp.AnyValue) else node
+    return exp.WithinGroup(this=call("percentile_disc" if discrete else "percentile_cont", share), expression=order)
 
 
 def _average(node: exp.Avg, _: str) -> exp.Expr:
-    """Spark's average of decimals is a decimal."""
-    if isinstance(node.this, exp.Distinct):
-        [value] = node.this.expressions
-        return exp.Avg(this=exp.Distinct(expressions=[exp.cast(value.copy(), "double")]))
-    return exp.Avg(this=exp.cast(node.this.copy(), "double"))
+    """Spark's average of decimals is a decimal, and that of longs loses what cancels out."""
+    value = node.this
+    if isinstance(value, exp.Distinct):
+        return exp.Avg(this=exp.Distinct(expressions=[exp.cast(value.expressions[0].copy(), "double")]))
+    if kind(value) != "integer" or isinstance(node.parent, exp.Window):
+        return exp.Avg(this=exp.cast(value.copy(), "double"))
+    halves = "CAST(sum(shiftright(x_, 32)) AS DOUBLE) * 4294967296 + sum(x_ & 4294967295)"
+    return fill(f"({halves}) / nullif(count(x_), 0)", "spark", x=exp.cast(value, "bigint"))
 
 
-def _long_sum(node: exp.Sum | exp.Filter | exp.Window, dialect: str) -> exp.Expr:
+def _sum(node: exp.Sum | exp.Window, dialect: str) -> exp.Expr:
     """DuckDB sums integers in 128 bits, which no file format holds: back to 64, where too much is an error."""
-    if dialect == "spark" or (isinstance(node.parent, (exp.Filter, exp.Window)) and node.parent.this is node):
+    inner = node.this if isinstance(node, exp.Window) else node
+    wrapped = node is inner and isinstance(node.parent, exp.Window) and node.parent.this is node
+    if dialect == "spark" or wrapped or not isinstance(inner, exp.Sum) or kind(inner.this) != "integer":
         return node
-    inner: exp.Expr = node
-    while isinstance(inner, (exp.Filter, exp.Window)):
-        inner = inner.this
-    summed = isinstance(inner, exp.Sum) and kind(inner.this) == "integer"
-    return exp.cast(node.copy(), "bigint") if summed else node
+    return exp.cast(node.copy(), "bigint")
 
 
 # -- windows -----------------------------------------------------------------------------------------------------------
@@ -104,7 +143,7 @@ _BY_PLACE = (
 def _window(node: exp.Window, dialect: str) -> exp.Expr:
     if isinstance(node.this, _BY_PLACE) and not node.args.get("order") and not node.args.get("alias"):
         raise UsageError(f"the order of {node.sql('duckdb')} is left open", "add ORDER BY inside OVER (…)")
-    return _long_sum(node, dialect)
+    return _sum(node, dialect)
 
 
 RULES: Rules = {
@@ -113,15 +152,18 @@ RULES: Rules = {
     exp.ArrayPosition: on_spark(_position),
     "list_position": on_spark(_position),
     exp.Length: on_spark(_length),
-    exp.ArrayAgg: _ordered,
-    exp.GroupConcat: _ordered,
-    exp.PercentileCont: on_spark(_quantile),
-    exp.PercentileDisc: on_spark(_quantile),
+    exp.ArrayAgg: _sorted,
+    exp.GroupConcat: _sorted,
+    exp.Median: _quantile,
+    exp.PercentileCont: _quantile,
+    exp.PercentileDisc: _quantile,
     exp.Avg: on_spark(_average),
     # DuckDB's count_if of no rows is null.
-    exp.CountIf: lambda node, _: fill("count(CASE WHEN x_ THEN 1 END)", x=node.this),
-    exp.IgnoreNulls: _any_value,  # which value is not left to the engine: the least
-    exp.Sum: _long_sum,
-    exp.Filter: _long_sum,
+    exp.CountIf: lambda node, _: exp.Count(this=exp.Case(ifs=[exp.If(this=node.this.copy(), true=exp.convert(1))])),
+    # Which value any_value gives is not left to the engine: the least.
+    exp.IgnoreNulls: lambda node, _: (
+        exp.Min(this=node.this.this.copy()) if isinstance(node.this, exp.AnyValue) else node
+    ),
+    exp.Sum: _sum,
     exp.Window: _window,
 }

@@ -25,7 +25,7 @@ _INTEGERS = (
     exp.ApproxDistinct, exp.Count, exp.CountIf, exp.DateDiff, exp.Day, exp.DenseRank, exp.Hour, exp.Length, exp.Minute,
     exp.Month, exp.Rank, exp.RowNumber, exp.Second, exp.StrPosition, exp.Year,
 )  # fmt: skip
-_FLOATS = (exp.Avg, exp.Div, exp.Exp, exp.Ln, exp.Log, exp.Pow, exp.Sqrt)
+_FLOATS = (exp.Avg, exp.Corr, exp.Div, exp.Exp, exp.Ln, exp.Log, exp.Pow, exp.Sqrt)
 _TEXTS = (
     exp.Concat,
     exp.DPipe,
@@ -39,7 +39,7 @@ _TEXTS = (
 )
 _LISTS = (exp.Array, exp.ArrayAgg, exp.ArrayFilter, exp.RegexpExtractAll, exp.RegexpSplit, exp.Split, exp.Transform)
 _OF_THE_FIRST = (
-    exp.Abs, exp.Filter, exp.Lag, exp.Lead, exp.Max, exp.Min, exp.Neg, exp.Nullif, exp.Paren, exp.Round, exp.Window,
+    exp.Abs, exp.Lag, exp.Lead, exp.Max, exp.Min, exp.Neg, exp.Nullif, exp.Paren, exp.Round, exp.Window,
 )  # fmt: skip
 _OF_ALL = (exp.Add, exp.Case, exp.Coalesce, exp.Greatest, exp.If, exp.IntDiv, exp.Least, exp.Mod, exp.Mul, exp.Sub)
 

@@ -56,7 +56,7 @@ def _whole(node: exp.Floor | exp.Ceil | exp.Trunc, dialect: str) -> exp.Expr:
     if found == "integer":
         return exp.cast(value.copy(), "double")
     if dialect == "duckdb":
-        return plain if found == "float" else exp.cast(plain, "double")
+        return fill("CAST(x_ AS DOUBLE) + 0", x=plain)  # -0.0 + 0 is 0.0, as from a long
     template = "CASE WHEN abs(x_) < 4503599627370496 THEN CAST(whole_ AS DOUBLE) ELSE CAST(x_ AS DOUBLE) END"
     return fill(template, "spark", x=value, whole=plain)
 

@@ -11,6 +11,7 @@ __all__ = ["REFUSED", "check"]
 _MOMENT = "it differs from run to run: pass the value in, as a literal"
 _SESSION = "it asks about the session, not about the rows"
 _OPEN = "which one is left open: arg_min(x, y), min(x) or ps.top_n say which"
+_TIES = "ps.aggregate(t, by, name='arg_max(x, y)') breaks ties; ps.top_n keeps whole rows"
 _BINARY = "the engines cut and pad otherwise: work on text or numbers"
 
 #: Function names, in lower case.
@@ -54,6 +55,9 @@ REFUSED = {
         _SESSION,
     ),
     **dict.fromkeys(("first", "last", "arbitrary", "mode", "approx_top_k", "histogram"), _OPEN),
+    **dict.fromkeys(("arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by"), _TIES),
+    "regr_avgx": "take avg(x) FILTER (WHERE y IS NOT NULL)",
+    "regr_avgy": "take avg(y) FILTER (WHERE x IS NOT NULL)",
     "hash": "each engine hashes its own way: md5(x) is the same on both",
     "approx_quantile": "a t-digest there, another sketch here: quantile_disc(x, q) is exact",
     "quantile": "take quantile_disc(x, q) or quantile_cont(x, q)",
@@ -95,6 +99,7 @@ _NODES: dict[type[exp.Expr], str] = {
     exp.Slice: "pieces are counted otherwise: substring(x, from, length), or list_filter with a condition",
     exp.ArraySlice: "pieces are counted otherwise: list_filter with a condition",
     exp.TableSample: "a sample differs from run to run: filter on md5(id) instead",
+    exp.Pivot: "an empty cell is 0 or null: write the cells, count(*) FILTER (WHERE k = 'a') AS a",
     exp.Comprehension: "write list_transform(xs, x -> …) or list_filter(xs, x -> …)",
 }
 
@@ -108,6 +113,8 @@ def check(tree: exp.Expr) -> None:
                 raise UsageError(f"{shown} has no one answer on every run and engine", REFUSED[name])
         if reason := _NODES.get(type(node)):
             raise UsageError(f"{node.sql('duckdb')} has no one answer on every run and engine", reason)
+        if isinstance(node, (exp.Max, exp.Min)) and node.args.get("count") is not None:
+            raise UsageError(f"{node.sql('duckdb')}: Spark has no list of the n first", "take ps.top_n")
         if isinstance(node, exp.JSONExtract) and not isinstance(node.parent, (exp.JSONExtract, exp.JSONExtractScalar)):
             raise UsageError(
                 f"{node.sql('duckdb')} is printed otherwise by each engine", "->> gives the text of a value"

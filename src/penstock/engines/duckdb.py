@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
 from penstock import sql
-from penstock.engines import file_errors, logs, text_files
-from penstock.engines.files import Source, filesystem, resolve
+from penstock.engines import arrow_files, file_errors, logs, text_files
+from penstock.engines.files import Source, filesystem, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
 from penstock.engines.lines import Blocks
 from penstock.engines.zstd import refuse_cut
@@ -129,36 +127,38 @@ class DuckDBEngine:
 
     def write_files(
         self, table: duckdb.DuckDBPyRelation, folder: str, format: str, *, partition_by: Sequence[str], order: str,
-        single: bool, file_bytes: int, compression: str | None,
-    ) -> None:  # fmt: skip
-        """One COPY statement, or a stream of rows where an order has to last over several files."""
-        query = f"SELECT * FROM ({table.sql_query()}) ORDER BY {order}" if order else table.sql_query()
-        if format == "arrow" or (order and not single):
-            ordered = self.connection.sql(query)
-            with self._at_work(f"writing {format} files", query):
-                write_stream(
-                    self.batches(ordered), Path(folder), format, partition_by=partition_by,
-                    file_bytes=sys.maxsize if single else file_bytes, compression=compression,
+        single: bool, file_bytes: int, compression: str,
+    ) -> int:  # fmt: skip
+        """DuckDB's COPY, which bounds its open writers and splits files by size itself."""
+        if is_remote(folder):
+            with uploaded(folder) as local:
+                return self.write_files(
+                    table, local, format, partition_by=partition_by, order=order, single=single, file_bytes=file_bytes,
+                    compression=compression,
                 )  # fmt: skip
-            return
-        settings = {"FORMAT": "json" if format == "ndjson" else format}
-        target = folder
-        if compression:
-            settings["COMPRESSION"] = compression
-        if format == "csv":
-            settings["HEADER"] = "true"
+        if order:
+            terms = ", ".join(filter(None, [sql.quoted(partition_by), order]))
+            table = self.query(f"SELECT * FROM t ORDER BY {terms}", {"t": table})
+        if format == "arrow":
+            batches = self.batches(table)
+            return arrow_files.write(batches, folder, single=single, file_bytes=file_bytes, compression=compression)
+        settings = _COPY[format] | {"COMPRESSION": "uncompressed" if compression == "none" else compression}
+        if not single:
+            settings |= {"FILE_SIZE_BYTES": str(file_bytes), "FILENAME_PATTERN": "'part-{i}'"}
         if partition_by:
-            settings |= {"PARTITION_BY": f"({sql.quoted(partition_by)})", "FILENAME_PATTERN": "'part-{uuid}'"}
-        if single:
-            target = f"{folder}/part-00000.{format}"
-        else:
-            settings["FILE_SIZE_BYTES"] = str(file_bytes)
-            # The folder is ours and empty; without this DuckDB looks for files to overwrite.
-            settings |= {"OVERWRITE_OR_IGNORE": "true"} | ({} if partition_by else {"FILENAME_PATTERN": "'part-{i}'"})
+            settings |= {"PARTITION_BY": f"({sql.quoted(partition_by)})"}
+        target = f"{folder}/part-0.{format}" if single else folder
+        if not order or single:
+            return self._copy(table, target, settings)
+        # Several threads keep the order of rows in a single file only; one thread keeps it in any number.
+        with DuckDBEngine.open(threads=1, memory="1GB") as writer:
+            return writer._copy(writer.connection.from_arrow(self.batches(table)), target, settings)
+
+    def _copy(self, table: duckdb.DuckDBPyRelation, target: str, settings: Mapping[str, str]) -> int:
         clauses = ", ".join(f"{key} {value}" for key, value in settings.items())
-        statement = f"COPY ({query}) TO {sql.literal(target)} ({clauses})"
-        with self._at_work(f"writing {format} files", statement):
-            self.connection.execute(statement)
+        statement = f"COPY ({table.sql_query()}) TO {sql.literal(target)} ({clauses})"
+        with self._at_work("writing", statement):
+            return int(self.connection.execute(statement).fetchall()[0][0])
 
     def explain(self, table: duckdb.DuckDBPyRelation) -> str:
         """DuckDB's physical plan."""
@@ -231,6 +231,14 @@ class DuckDBEngine:
             yield
 
 
+#: What COPY is told of each format.
+_COPY = {
+    "parquet": {"FORMAT": "parquet"},
+    "csv": {"FORMAT": "csv", "HEADER": "true"},
+    "tsv": {"FORMAT": "csv", "HEADER": "true", "DELIMITER": "'\t'"},
+    "json": {"FORMAT": "json"},
+    "ndjson": {"FORMAT": "json"},
+}
 _NARROW = re.compile(r"SCAN|READ_|FILTER|PROJECTION|PARQUET|CSV|DUMMY", re.IGNORECASE)
 
 

@@ -50,9 +50,13 @@ class Engine(Protocol):
 
     def write_files(
         self, table: Table, folder: str, format: str, *, partition_by: Sequence[str], order: str, single: bool,
-        file_bytes: int, compression: str | None,
-    ) -> None:  # fmt: skip
-        """Write data files into an empty folder. Making them visible is the caller's work (`lake/write.py`)."""
+        file_bytes: int, compression: str,
+    ) -> int:  # fmt: skip
+        """Write data files into an empty folder and count the rows. Making them visible is the caller's work (`lake/`).
+
+        With `partition_by`, `order` is that of the rows in each file; without, that of all rows, in the natural order
+        of the files' names.
+        """
 
     def explain(self, table: Table) -> str:
         """The engine's own physical plan, as text."""

@@ -9,7 +9,9 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -27,9 +29,11 @@ __all__ = [
     "is_data",
     "is_remote",
     "listed",
+    "live_files",
     "partition_of",
     "resolve",
     "unknown",
+    "uploaded",
 ]
 
 #: File endings and the format they mean; a compression ending may follow the textual ones.
@@ -241,7 +245,7 @@ def _remote(name: str) -> tuple[list[str], str]:
     root = files.unstrip_protocol(_before_magic(name) if magic else name.rstrip("/"))
     try:
         found = listed(files, name)
-        live = None if found == [root] else _manifest(files, root)
+        live = None if found == [root] else live_files(files, root)
     except OSError as error:
         raise InputError(f"cannot list {name}: {error}", "check the address and the credentials") from error
     if found == [root]:
@@ -259,7 +263,15 @@ def listed(files: Any, name: str) -> list[str]:
     return sorted(map(files.unstrip_protocol, found))
 
 
-def _manifest(files: Any, root: str) -> set[str] | None:
+@contextmanager
+def uploaded(url: str) -> Iterator[str]:
+    """A local folder whose files are behind the URL afterwards."""
+    with tempfile.TemporaryDirectory(prefix="penstock-upload-") as folder:
+        yield folder
+        filesystem(url).put(f"{folder}/", f"{url}/", recursive=True)
+
+
+def live_files(files: Any, root: str) -> set[str] | None:
     """The live files of a folder that keeps a list of them."""
     try:
         text = files.cat_file(f"{root}/{MANIFEST}")

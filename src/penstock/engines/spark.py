@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
-import sys
 import tempfile
 import warnings
 import weakref
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import AnalysisException, ParseException, PySparkException
-from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, Observation, SparkSession
+from pyspark.sql.functions import count, lit
 from pyspark.sql.types import StringType, StructField, StructType
 
 from penstock import sql
-from penstock.engines import file_errors, logs, text_files
-from penstock.engines.arrow_files import write_stream
+from penstock.engines import arrow_files, file_errors, logs, text_files
 from penstock.engines.duckdb import DuckDBEngine
-from penstock.engines.files import Source, resolve
+from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
 from penstock.engines.spark_files import file_column, hive_columns, read_text, uri_of
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
@@ -157,32 +157,53 @@ class SparkEngine:
 
     def write_files(
         self, table: DataFrame, folder: str, format: str, *, partition_by: Sequence[str], order: str, single: bool,
-        file_bytes: int, compression: str | None,
-    ) -> None:  # fmt: skip
+        file_bytes: int, compression: str,
+    ) -> int:  # fmt: skip
         """Spark's writer. Adaptive execution merges and splits the last shuffle to the wanted file size."""
+        late = compression == "zstd" and format not in ("parquet", "arrow")  # the wheel has no zstd for text
+        if is_remote(folder) and (late or format == "arrow" or not self._has_filesystem(folder)):
+            with uploaded(folder) as local:
+                return self.write_files(
+                    table, local, format, partition_by=partition_by, order=order, single=single, file_bytes=file_bytes,
+                    compression=compression,
+                )  # fmt: skip
+        keys = sql.quoted(partition_by, "spark")
+        if single or (order and not partition_by):
+            frame = self.query(f"SELECT * FROM t ORDER BY {order}", {"t": table}) if order else table
+            frame = frame.coalesce(1) if single else frame
+        else:
+            frame = self.query(f"SELECT /*+ REBALANCE{f'({keys})' if keys else ''} */ * FROM t", {"t": table})
+            if order:
+                frame = self.query(f"SELECT * FROM t SORT BY {keys}, {order}", {"t": frame})
         if format == "arrow":
-            ordered = self.query(f"SELECT * FROM t ORDER BY {order}", {"t": table}) if order else table
-            size = sys.maxsize if single else file_bytes
-            write_stream(self.batches(ordered), Path(folder), format, file_bytes=size, compression=compression)
-            return
-        advisory = "spark.sql.adaptive.advisoryPartitionSizeInBytes"
-        before = self.session.conf.get(advisory)
-        with _errors(f"writing {format} files", table):
-            # Shuffled rows are about 3 times their size in a file.
-            self.session.conf.set(advisory, str(3 * file_bytes))
-            try:
-                frame = table if single or (order and not partition_by) else table.hint("rebalance", *partition_by)
-                if order:
-                    within = "SORT BY" if partition_by else "ORDER BY"
-                    frame = self.query(f"SELECT * FROM t {within} {order}", {"t": frame})
-                writer = (frame.coalesce(1) if single else frame).write.mode("append").partitionBy(*partition_by)
-                if compression:
-                    writer = writer.option("compression", compression)
-                if format == "csv":
-                    writer = writer.options(header=True, escape='"', timestampNTZFormat=_TIMESTAMP, timestampFormat=_TIMESTAMP)
-                writer.format("json" if format == "ndjson" else format).save(_uri(folder))
-            finally:
-                self.session.conf.set(advisory, before)
+            batches = self.batches(frame)
+            return arrow_files.write(batches, folder, single=single, file_bytes=file_bytes, compression=compression)
+        counted = Observation()
+        kind, options = _WRITE[format]
+        writer = frame.observe(counted, count(lit(1)).alias("rows")).write.mode("append").options(**options)
+        if partition_by:
+            writer = writer.partitionBy(*partition_by)
+        with _errors("writing", table), self._files_of(file_bytes):
+            writer.option("compression", "none" if late else compression).format(kind).save(_uri(folder))
+            if late:
+                _compress(folder)
+            return int(counted.get["rows"])
+
+    @contextmanager
+    def _files_of(self, size: int) -> Iterator[None]:
+        """Have adaptive execution aim at files of a size, for a while. Rows are 3 times as large when shuffled."""
+        wanted = {
+            "spark.sql.adaptive.advisoryPartitionSizeInBytes": str(3 * size),
+            "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # else a file a core
+        }
+        before = {key: self.session.conf.get(key) for key in wanted}
+        for key, value in wanted.items():
+            self.session.conf.set(key, value)
+        try:
+            yield
+        finally:
+            for key, value in before.items():
+                self.session.conf.set(key, value)
 
     def explain(self, table: DataFrame) -> str:
         """Spark's physical plan."""
@@ -220,7 +241,8 @@ class SparkEngine:
         except (PySparkException, Py4JJavaError) as error:
             if "No FileSystem for scheme" in str(error) or "ClassNotFoundException" in str(error):
                 return False
-            raise
+            if "PATH_NOT_FOUND" not in str(error):
+                raise
         return True
 
     def _parquet(self, reader: DataFrameReader, source: Source, options: Mapping[str, Any]) -> DataFrame:
@@ -233,14 +255,15 @@ class SparkEngine:
         return found.selectExpr(*stored, *hive_columns(source.hive), *file_column(options))
 
     def _staged(self, source: Source, options: Mapping[str, Any]) -> DataFrame:
-        """What Spark cannot open, as Parquet in the scratch folder, which workers must see; the embedded engine copies."""
+        """What Spark cannot open, copied by the embedded engine to the scratch folder, which the workers must see."""
         folder = tempfile.mkdtemp(prefix="penstock-stage-", dir=self.scratch)
         weakref.finalize(self.session, _remove, folder)
         with DuckDBEngine.open() as embedded:
             table = embedded.read_source(source, options)
             embedded.write_files(
-                table, folder, "parquet", partition_by=(), order="", single=False, file_bytes=128 << 20, compression="zstd"
-            )
+                table, folder, "parquet", partition_by=(), order="", single=False, file_bytes=128 << 20,
+                compression="zstd",
+            )  # fmt: skip
         return self.session.read.parquet(_uri(folder))
 
 
@@ -286,8 +309,6 @@ def _pin(session: SparkSession) -> SparkSession:
 
 
 def _remove(folder: str) -> None:
-    import shutil
-
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -360,6 +381,33 @@ def _errors(step: str, statement: Any) -> Iterator[None]:
     except (PySparkException, Py4JJavaError, OSError, RuntimeError) as error:
         raise _ours(error, step, statement if isinstance(statement, str) else "") from error
 
+
+def _compress(folder: str) -> None:
+    import pyarrow as pa
+
+    for path in [path for path in Path(folder).rglob("part-*") if path.is_file()]:
+        with path.open("rb") as plain, pa.CompressedOutputStream(f"{path}.zst", "zstd") as packed:
+            shutil.copyfileobj(plain, packed)
+        path.unlink()
+
+
+_TIMES = {
+    "timestampNTZFormat": "yyyy-MM-dd HH:mm:ss.SSSSSS",  # else JSON has milliseconds
+    "timestampFormat": "yyyy-MM-dd HH:mm:ss.SSSSSSXXX",
+}
+_CSV = {
+    "header": "true", "quote": '"', "escape": '"', "ignoreLeadingWhiteSpace": "false",
+    "ignoreTrailingWhiteSpace": "false", **_TIMES,
+}  # fmt: skip
+_JSON = {"ignoreNullFields": "false", **_TIMES}
+#: What Spark's writer is told of each format.
+_WRITE: dict[str, tuple[str, dict[str, str]]] = {
+    "parquet": ("parquet", {}),
+    "csv": ("csv", _CSV),
+    "tsv": ("csv", _CSV | {"sep": "\t"}),
+    "json": ("json", _JSON),
+    "ndjson": ("json", _JSON),
+}
 
 #: How each text file was read: one that Spark finds fault with is read again, for the line.
 _TOLD: dict[str, Mapping[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""What makes a version visible in one step: names that change places, folders that are locked, bytes that are on disk."""
+"""What makes a version visible in one step: names that change places, locks on folders, bytes that are on disk."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _SPARE = "replaced"
 def exchange(one: Path, other: Path) -> None:
     """Let two names of one file system change places.
 
-    On Linux and macOS this is one step. Where the system or the file system knows no such step, it is three: for a moment
-    `other` is not there, and if the process is killed in that moment, the next writer puts it back (`aside`).
+    On Linux and macOS this is one step. Where the system or the file system knows no such step, it is three: for a
+    moment `other` is not there, and if the process is killed then, the next writer puts it back (`aside`).
     """
     if not _exchanged(one, other):
         spare = one.with_name(_SPARE)

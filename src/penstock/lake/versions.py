@@ -14,20 +14,34 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
-from penstock.engines.files import format_of, is_data
+from penstock.engines.files import format_of, is_data, partition_of
 from penstock.errors import OutputError
 from penstock.lake.swap import aside, exchange, held, sync, sync_tree
 
-__all__ = ["check", "data_files", "publish_file", "publish_folder", "renamed", "workshop"]
+__all__ = ["Target", "check", "data_files", "publish", "renamed", "stays", "workshop"]
 
 
-# -- before anything runs -----------------------------------------------------------------------------------------------
+class Target(NamedTuple):
+    """Where a table is to be written and how: a call of `ps.write`, checked."""
+
+    path: str
+    format: str
+    compression: str
+    ending: str
+    single: bool
+    mode: str
+    partition_by: list[str]
 
 
-def check(path: Path, mode: str, *, single: bool) -> None:
+# -- before anything runs ---------------------------------------------------------------------------------------------
+
+
+def check(target: Target) -> None:
     """Refuse a path that cannot be written, or that holds what the mode does not say to replace."""
+    path, mode, single = Path(target.path), target.mode, target.single
     ancestor = next(folder for folder in path.absolute().parents if folder.exists())
     if not ancestor.is_dir():
         raise OutputError(f"cannot write {path}: {ancestor} is a file", "choose a path below a folder")
@@ -42,43 +56,52 @@ def check(path: Path, mode: str, *, single: bool) -> None:
     if mode == "error" and (any(path.iterdir()) if path.is_dir() else path.stat().st_size):
         raise OutputError(f"{path} is there already", 'mode="overwrite" replaces it')
     if not single:
-        foreign = [name for name in data_files(path) if format_of(name) is None]
+        foreign = [name for name in data_files(target.path) if format_of(name) is None]
         if foreign:
             raise OutputError(f"{path} holds {foreign[0]}, which is no data file", "write to a folder of its own")
 
 
-def data_files(folder: Path) -> list[str]:
+def data_files(folder: str | Path) -> list[str]:
     """The files of a folder that are not hidden, relative to it, in order."""
-    if not folder.is_dir():
-        return []
-    names = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    return sorted(filter(is_data, names))
+    root = Path(folder)
+    return sorted(filter(is_data, (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())))
 
 
-# -- aside ----------------------------------------------------------------------------------------------------------------
+# -- aside ------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def workshop(path: Path) -> Iterator[Path]:
-    """A hidden folder beside `path`; gone afterwards, with all that was not published."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with aside(path) as folder:
-        yield folder
+def workshop(target: Target) -> Iterator[str]:
+    """A folder for the engine to write into, within a hidden one beside the path that is gone afterwards."""
+    real = Path(os.path.realpath(target.path))
+    real.parent.mkdir(parents=True, exist_ok=True)
+    with aside(real) as hidden:
+        written = hidden / "written"
+        written.mkdir()
+        yield str(written)
 
 
-def renamed(written: Path, ending: str) -> dict[str, Path]:
-    """What an engine wrote, under the names that it is to have: no two writes give a file the same name.
+def renamed(names: Iterable[str], ending: str) -> dict[str, str]:
+    """Names for what an engine wrote, new to old: no two writes give a file the same name.
 
     The engines spell a partition's value in different ways; here it is spelled as Hive does it, which both read.
     """
     batch = secrets.token_hex(4)
     counts: dict[str, Iterator[int]] = {}
     found = {}
-    for name in sorted(data_files(written), key=_natural):
+    for name in sorted(names, key=_natural):
         folder = "".join(f"{_hive(part)}/" for part in name.split("/")[:-1])
         number = next(counts.setdefault(folder, itertools.count()))
-        found[f"{folder}part-{batch}-{number:05}{ending}"] = written / name
+        found[f"{folder}part-{batch}-{number:05}{ending}"] = name
     return found
+
+
+def stays(mode: str, names: Iterable[str]) -> Callable[[str], bool]:
+    """Which of the files that are there a write leaves, when it comes with files of these names."""
+    if mode == "overwrite_partitions":
+        replaced = {tuple(partition_of(name).items()) for name in names}
+        return lambda name: tuple(partition_of(name).items()) not in replaced
+    return lambda name: mode == "append"
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -95,11 +118,32 @@ def _escaped(text: str) -> str:
     return special.sub(lambda letter: f"%{ord(letter[0]):02X}", unquote(text))
 
 
-# -- into place -----------------------------------------------------------------------------------------------------------
+# -- into place -------------------------------------------------------------------------------------------------------
 
 
-def publish_file(written: Path, path: Path, mode: str) -> None:
-    """Make one file visible."""
+def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], int]:
+    """Make what the engine wrote visible at the path; the files' paths, and their bytes together."""
+    written, path = Path(folder), Path(os.path.realpath(target.path))
+    names = renamed(data_files(written), target.ending)
+    if rows and not names:
+        raise OutputError(
+            f"the engine wrote {rows} rows, and they are not in {folder}",
+            "its workers must share that folder with this machine",
+        )
+    size = sum((written / name).stat().st_size for name in names.values())
+    if target.single:
+        _publish_file(written / next(iter(names.values())), path, target.mode)
+        return (target.path,), size
+    version = written.with_name("version")
+    version.mkdir()
+    for name, old in names.items():
+        (version / name).parent.mkdir(parents=True, exist_ok=True)
+        os.rename(written / old, version / name)
+    _publish_folder(version, path, target.mode, stays(target.mode, names))
+    return tuple(f"{target.path}/{name}" for name in names), size
+
+
+def _publish_file(written: Path, path: Path, mode: str) -> None:
     sync(written)
     if mode == "error" and not path.exists():
         try:
@@ -111,19 +155,14 @@ def publish_file(written: Path, path: Path, mode: str) -> None:
     sync(path.parent)
 
 
-def publish_folder(files: dict[str, Path], path: Path, version: Path, mode: str, stays: Callable[[str], bool]) -> None:
-    """Make a version visible that has new files, and those of the present version that stay."""
-    version.mkdir()
-    for name, file in files.items():
-        (version / name).parent.mkdir(parents=True, exist_ok=True)
-        os.rename(file, version / name)
+def _publish_folder(version: Path, path: Path, mode: str, kept: Callable[[str], bool]) -> None:
     sync_tree(version)
     while True:
         with held(path) as there:
             if there:
                 if mode == "error" and any(path.iterdir()):
                     raise OutputError(f"{path} appeared meanwhile", 'mode="overwrite" replaces it')
-                _link(filter(stays, data_files(path)), path, version)
+                _link(filter(kept, data_files(path)), path, version)
                 shutil.copymode(path, version)
                 exchange(version, path)
                 break

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from os import PathLike, fspath, path as paths
-from pathlib import Path
-from typing import NamedTuple
+from os import PathLike, fspath
+from os.path import splitext
+from typing import Any, NamedTuple
 
 from penstock import sql
-from penstock.engines.files import COMPRESSED, format_of, is_remote, partition_of, resolve as resolve_files, unknown
-from penstock.errors import InputError, OutputError, UsageError
+from penstock.engines.files import format_of, is_remote, partition_of, unknown
+from penstock.errors import OutputError, UsageError
 from penstock.lake import remote, versions
+from penstock.lake.versions import Target
 from penstock.tables import Table, columns, engine_of, resolve, resolve_in
 
 __all__ = ["Written", "write"]
@@ -27,7 +29,8 @@ FORMATS = {
     "ndjson": (".ndjson", ("none", "gzip", "zstd")),
     "arrow": (".arrow", ("zstd", "lz4", "none")),
 }
-_ENDINGS = {"gzip": ".gz", "zstd": ".zst", "none": ""}
+_TEXT = (".csv", ".tsv", ".json", ".ndjson")
+_SUFFIXES = {"gzip": ".gz", "zstd": ".zst", "none": ""}
 
 
 class Written(NamedTuple):
@@ -40,23 +43,11 @@ class Written(NamedTuple):
     bytes: int
 
 
-class Target(NamedTuple):
-    """A call of `write`, checked."""
-
-    path: str
-    format: str
-    compression: str
-    ending: str
-    single: bool
-    mode: str
-    partition_by: list[str]
-
-
 def write(
     table: Table,
     path: str | PathLike[str],
-    *,
     format: str | None = None,
+    *,
     partition_by: str | Sequence[str] = (),
     sort_by: str | Sequence[str] = (),
     target_file_size: str | int = "256MB",
@@ -90,21 +81,157 @@ def write(
         OutputError: the path cannot be written; what was there is as it was.
 
     Example:
-        >>> written = write([{"k": "a", "v": 1}, {"k": "b", "v": 2}], tmp / "out", partition_by="k")
-        >>> written.rows, sorted(p.name for p in (tmp / "out").iterdir())
-        (2, ['k=a', 'k=b'])
+        >>> import os, tempfile
+        >>> out = f"{tempfile.mkdtemp()}/out"
+        >>> written = write(ps.adopt([{"k": "a", "v": 1}, {"k": "b", "v": 2}]), out, partition_by="k")
+        >>> written.rows, len(written.files), sorted(os.listdir(out))
+        (2, 2, ['k=a', 'k=b'])
     """
     engine = engine_of(table)
-    target = _target(table, path, format, partition_by, mode, compression)
-    order, size = _order(table, target, sort_by), _bytes(target_file_size)
-    place = remote if is_remote(target.path) else versions
-    prepared = _prepared(table, target)
-    place.check(target.path, mode, single=target.single)
-    if mode in ("append", "overwrite_partitions"):
-        prepared = _fitted(prepared, target)
-    with _disk_errors(target.path), place.workshop(target.path) as folder:
+    target = _target(table, fspath(path), format, partition_by, mode, compression)
+    order, size = _order(table, sort_by), _size(target_file_size)
+    place: Any = remote if is_remote(target.path) else versions
+    place.check(target)
+    ready = _ready(_fitted(table, target, place), target)
+    with _disk_errors(target.path), place.workshop(target) as folder:
         rows = engine.write_files(
-            prepared, str(folder), target.format, partition_by=target.partition_by, order=order, single=target.single,
+            ready, folder, target.format, partition_by=target.partition_by, order=order, single=target.single,
             file_bytes=size, compression=target.compression,
         )  # fmt: skip
-        return place.publish(target, folder, rows)
+        files, written = place.publish(target, folder, rows)
+    return Written(target.path, files, rows, written)
+
+
+# -- checks, before anything runs -------------------------------------------------------------------------------------
+
+
+def _target(
+    table: Table, path: str, format: str | None, partition_by: str | Sequence[str], mode: str, compression: str | None
+) -> Target:
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
+    if format is not None and format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    partitions = resolve(table, [partition_by] if isinstance(partition_by, str) else partition_by)
+    if partitions and len(partitions) == len(columns(table)):
+        raise UsageError(
+            "partition_by names every column, which leaves nothing for the files", "leave some columns out"
+        )
+    named = format_of(path)
+    chosen = format or named or "parquet"
+    if chosen not in FORMATS:
+        raise UsageError(f"cannot write {chosen} files", f"one of: {', '.join(FORMATS)}")
+    if named and named != {"ndjson": "json"}.get(chosen, chosen):
+        raise UsageError(f"{path} is named as {named}, and format is {chosen}", "leave one of them out")
+    single = named is not None and not partitions
+    if single and mode not in ("error", "overwrite"):
+        raise UsageError(f"one file cannot be written with mode {mode}", "write to a folder: a path without an ending")
+    if mode == "overwrite_partitions" and not partitions:
+        raise UsageError("overwrite_partitions replaces partitions, and there are none", "give partition_by=")
+    if chosen == "arrow" and partitions:
+        raise UsageError("arrow files are not partitioned", "partition parquet, csv or json")
+    packed, ending = _compression(path, chosen, compression)
+    return Target(path, chosen, packed, ending, single, mode, partitions)
+
+
+def _compression(path: str, format: str, compression: str | None) -> tuple[str, str]:
+    """The compression, and the ending of files that have it."""
+    ending, known = FORMATS[format]
+    if compression is not None and compression not in known:
+        raise unknown(f"compression of {format}", compression, known)
+    suffix = splitext(path)[1].lower()
+    if ending not in _TEXT:
+        if suffix in (".gz", ".zst"):
+            raise UsageError(f"{format} is compressed within: {path} names {suffix}", f"name it {path[: -len(suffix)]}")
+        return compression or known[0], ending
+    named = next((name for name, known in _SUFFIXES.items() if known == suffix), None)
+    if format_of(path) and compression not in (None, named or "none"):
+        right = path.removesuffix(suffix if named else "") + _SUFFIXES[str(compression)]
+        raise UsageError(f"{path} does not name {compression}, which it would be written in", f"name it {right}")
+    chosen = compression or named or known[0]
+    return chosen, ending + _SUFFIXES[chosen]
+
+
+def _order(table: Table, sort_by: str | Sequence[str]) -> str:
+    if not sort_by:
+        return ""
+    engine, present = engine_of(table), columns(table)
+    terms = sql.orders(sort_by)
+    for term in terms:
+        resolve_in(present, sql.columns_of(term.expression))
+    return ", ".join(term.text(engine.name) for term in terms)
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def _size(value: str | int) -> int:
+    """A size in bytes.
+
+    >>> _size("256MB"), _size("1.5 GiB"), _size(1000)
+    (256000000, 1610612736, 1000)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
+    if not found or found[2].upper() not in _UNITS or float(found[1]) <= 0:
+        raise UsageError(f'"{value}" is not a size', 'write it like "256MB", "1GiB", or a number of bytes')
+    return max(1, round(float(found[1]) * _UNITS[found[2].upper()]))
+
+
+# -- the table, as it will stand in the files -------------------------------------------------------------------------
+
+
+def _fitted(table: Table, target: Target, place: Any) -> Table:
+    """The table with its columns in the order of the files that it joins, which must have the same."""
+    names = place.data_files(target.path) if target.mode in ("append", "overwrite_partitions") else []
+    if not names:
+        return table
+    if format_of(names[0]) != (there := {"ndjson": "json"}.get(target.format, target.format)):
+        raise UsageError(f"{target.path} holds {format_of(names[0])} files, not {there}", 'use mode="overwrite"')
+    partitions = list(partition_of(names[0]))
+    if partitions != target.partition_by:
+        given, had = (", ".join(keys) or "nothing" for keys in (target.partition_by, partitions))
+        raise UsageError(f"{target.path} is partitioned by {had}, not by {given}", f"give partition_by={partitions}")
+    engine, present = engine_of(table), columns(table)
+    kinds = engine.columns(engine.read(target.path))
+    if kinds.keys() != present.keys():
+        raise UsageError(
+            f"{target.path} has the columns {', '.join(kinds)}; the table has {', '.join(present)}",
+            "select the same columns",
+        )
+    if target.format == "parquet":  # which alone keeps types
+        for name, kind in kinds.items():
+            if name not in partitions and kind != present[name]:
+                raise UsageError(f'"{name}" is {kind} in {target.path} and {present[name]} in the table', "cast it")
+    return engine.query(f"SELECT {sql.quoted(kinds, engine.name)} FROM t", {"t": table})
+
+
+def _ready(table: Table, target: Target) -> Table:
+    """The table with the values that files cannot hold as they are, cast or refused."""
+    engine = engine_of(table)
+    changed = {}
+    for name, kind in columns(table).items():
+        column = sql.quote(name, engine.name)
+        if kind.endswith("HUGEINT"):  # DuckDB writes it to Parquet as a rounded double
+            changed[name] = f"CAST({column} AS DECIMAL(38,0)) AS {column}"
+        elif (
+            name in target.partition_by and kind == "VARCHAR"
+        ):  # Spark makes it null, and cannot read DuckDB's
+            said = sql.literal(f'"{name}" is the empty text in some row, which cannot name a folder', engine.name)
+            fail = "raise_error" if engine.name == "spark" else "error"
+            changed[name] = f"CASE WHEN {column} = '' THEN {fail}({said}) ELSE {column} END AS {column}"
+    if not changed:
+        return table
+    selected = (changed.get(name, sql.quote(name, engine.name)) for name in columns(table))
+    return engine.query(f"SELECT {', '.join(selected)} FROM t", {"t": table})
+
+
+@contextmanager
+def _disk_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        hint = "free some space; what was there before is intact" if full else "what was there before is intact"
+        raise OutputError(f"cannot write {path}: {error}", hint) from error
