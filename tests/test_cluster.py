@@ -25,7 +25,8 @@ from penstock.catalog import PATTERNS
 from penstock.cli.main import run
 from penstock.testing import assert_tables_equal, rows
 
-pytestmark = pytest.mark.cluster
+# Three JVMs start for each test here: seconds on idle cores, minutes on crowded ones.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(480)]
 
 ROWS = 200_000
 KEYS = 5_000

@@ -251,7 +251,7 @@ def test_any_line_parses_as_a_plain_parser_has_it(engine: ps.Engine, explore: An
     """Both engines agree with a parser of characters on lines that are right, nearly right, or hostile."""
 
     def check(seed: int) -> None:
-        lines = near_lines(seed, 200)
+        lines = near_lines(seed, 100)
         assert read(engine, lines) == [plainly(line) for line in lines]
 
     explore(check, st.integers(0, 2**32))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from penstock import sql
 from penstock.engines.files import format_of, is_remote, partition_of, unknown
-from penstock.errors import OutputError, UsageError
+from penstock.errors import OutputError, PenstockError, UsageError
 from penstock.lake import remote, versions
 from penstock.lake.versions import Target
 from penstock.tables import Table, columns, engine_of, resolve, resolve_in
@@ -225,13 +224,17 @@ def _ready(table: Table, target: Target) -> Table:
     return engine.query(f"SELECT {', '.join(selected)} FROM t", {"t": table})
 
 
+_FULL = re.compile("No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
+
+
 @contextmanager
 def _disk_errors(path: str) -> Iterator[None]:
+    """Say which path could not be written, and not which hidden one beside it."""
     try:
         yield
-    except OutputError:
-        raise
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    except (PenstockError, OSError) as error:
+        full = _FULL.search(str(error))
+        if isinstance(error, PenstockError) and not (full and ".penstock-" in error.what):
+            raise
         hint = "free some space; what was there before is intact" if full else "what was there before is intact"
-        raise OutputError(f"cannot write {path}: {error}", hint) from error
+        raise OutputError(f"cannot write {path}: {full[0] if full else error}", hint) from error
