@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from sqlglot import exp
 
 from penstock import sql
+from penstock.dialect.groups import without_filters
 from penstock.errors import UsageError
-from penstock.tables import Table, columns, engine_of, type_of
+from penstock.tables import Table, columns, engine_of, portable, type_of
 
 __all__ = ["PORTABLE", "check", "group", "is_aggregate"]
 
 #: Aggregates that give one answer on both engines, by the names of our dialect.
 PORTABLE = (
     "any_value", "approx_count_distinct", "arg_max", "arg_min", "avg", "bit_and", "bit_or", "bool_and", "bool_or",
-    "corr", "count", "count_if", "covar_pop", "covar_samp", "list", "max", "median", "min", "quantile_cont", "quantile_disc",
-    "stddev", "stddev_pop", "string_agg", "sum", "var_pop", "variance",
+    "corr", "count", "count_if", "covar_pop", "covar_samp", "list", "max", "median", "min", "quantile_cont",
+    "quantile_disc", "stddev", "stddev_pop", "string_agg", "sum", "var_pop", "variance",
 )  # fmt: skip
 _NUMERIC = (
     exp.Avg, exp.Corr, exp.CovarPop, exp.CovarSamp, exp.Median, exp.PercentileCont, exp.Stddev, exp.StddevPop,
@@ -36,7 +37,7 @@ def group(t: Table, keys: Sequence[str], aggregates: Mapping[str, str]) -> Table
     computed = [f"{_spelled(t, text)} AS {sql.quote(name, engine.name)}" for name, text in aggregates.items()]
     positions = ", ".join(str(position + 1) for position in range(len(keys)))
     grouping = f" GROUP BY {positions}" if keys else ""
-    found = engine.query(f"SELECT {', '.join([*groups, *computed])} FROM t{grouping}", {"t": t})
+    found = portable(engine.query(f"SELECT {', '.join([*groups, *computed])} FROM t{grouping}", {"t": t}))
     # DuckDB sums integers in 128 bits: exact. Back to 64, where a sum that does not fit is an error.
     kinds = columns(found)
     if "HUGEINT" not in kinds.values():
@@ -53,9 +54,9 @@ def is_aggregate(node: exp.Expr) -> bool:
     return isinstance(node, _NODES)
 
 
-def check(text: str) -> exp.Expression:
+def check(text: str) -> exp.Expr:
     """Parse an aggregate expression; every column of it must be inside an aggregate that the engines agree on."""
-    tree = sql.expression(text)
+    tree = without_filters(sql.expression(text))
     if not any(map(is_aggregate, tree.walk())) and not tree.find(exp.Func):
         raise UsageError(f"{text} aggregates nothing", "wrap it: sum(…), max(…), count(*)")
     for column in tree.find_all(exp.Column):
@@ -73,11 +74,11 @@ def check(text: str) -> exp.Expression:
 def _spelled(t: Table, text: str) -> str:
     """An aggregate expression in the dialect of the table's engine, made one where the engines differ."""
     dialect = engine_of(t).name
-    tree: exp.Expr = check(text)
+    tree = check(text)
     _check_types(t, tree)
     # A fragment in the engine's own dialect stands behind a name while sqlglot works.
     fragments: dict[str, str] = {}
-    for node in list(tree.find_all(exp.ArgMax, exp.ArgMin, exp.ArrayAgg, exp.Sum)):
+    for node in list(tree.find_all(exp.ArgMax, exp.ArgMin, exp.Sum)):
         fragment = _fragment(t, node, dialect)
         if fragment is not None:
             stand_in = exp.column(f"penstock_fragment_{len(fragments)}_")
@@ -103,12 +104,6 @@ def _check_types(t: Table, tree: exp.Expr) -> None:
 
 def _fragment(t: Table, node: exp.Expr, dialect: str) -> str | None:
     """The engine's own text for an aggregate on which the engines differ, or None where they agree."""
-    if isinstance(node, exp.ArrayAgg) and dialect == "duckdb":
-        ordered = node.this
-        value = sql.spell((ordered.this if isinstance(ordered, exp.Order) else ordered).sql("duckdb"), dialect)
-        return (
-            f"coalesce({node.sql('duckdb')} FILTER (WHERE ({value}) IS NOT NULL), [])"  # Spark skips nulls; none is []
-        )
     if isinstance(node, (exp.ArgMax, exp.ArgMin)):
         x, y = node.this.sql("duckdb"), node.expression.sql("duckdb")
         order = [(sql.Order(y, isinstance(node, exp.ArgMax)), type_of(t, y)), (sql.Order(x), type_of(t, x))]

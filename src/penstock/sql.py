@@ -161,6 +161,9 @@ def _parsed(sql: str, shown: str) -> exp.Query:
         raise UsageError(f"this is not SQL: {shown}", str(error).splitlines()[0]) from error
     if not isinstance(tree, exp.Query) or tree.args.get("into"):
         raise UsageError(f"this is not a query: {shown}", "write one SELECT; Penstock never changes what it reads")
+    for node in list(tree.find_all(exp.Anonymous)):
+        if node.name.lower() == "mean":  # which sqlglot does not know as an aggregate
+            node.replace(exp.Avg(this=node.expressions[0]))
     return tree
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "grouped",
     "materialize",
     "native",
+    "portable",
     "query",
     "read",
     "refuse_names",
@@ -165,6 +166,16 @@ def type_of(table: Table, expression: str) -> str:
         return present[resolve_in(present, [plain])[0]]
     bound = engine.query(f"SELECT {sql.spell(expression, engine.name, present)} AS x FROM t", {"t": table})
     return engine.columns(bound)["x"]
+
+
+def portable(table: Table) -> Table:
+    """A table as it is, unless a column is a length of time, which each engine holds in its own way."""
+    for name, kind in columns(table).items():
+        if kind.startswith("INTERVAL"):
+            raise UsageError(
+                f'"{name}" would be an interval, which is another thing on each engine', "date_diff counts units"
+            )
+    return table
 
 
 def total_order(table: Table, order: str | Sequence[str]) -> list[tuple[sql.Order, str]]:

@@ -151,7 +151,8 @@ class DuckDBEngine:
         if not order or single:
             return self._copy(table, target, settings)
         # Several threads keep the order of rows in a single file only; one thread keeps it in any number.
-        with DuckDBEngine.open(threads=1, memory="1GB") as writer:
+        amount, unit = self.connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
+        with DuckDBEngine.open(threads=1, memory=f"{float(amount) / 2} {unit}") as writer:
             return writer._copy(writer.connection.from_arrow(self.batches(table)), target, settings)
 
     def _copy(self, table: duckdb.DuckDBPyRelation, target: str, settings: Mapping[str, str]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from penstock import sql
 from penstock.errors import UsageError
-from penstock.tables import Table, columns, engine_of, resolve
+from penstock.tables import Table, columns, engine_of, portable, resolve
 
 __all__ = ["derive"]
 
@@ -45,4 +45,4 @@ def derive(t: Table, /, **columns_: str) -> Table:
         replaced, text = new.pop(name.casefold(), (name, sql.quote(name, engine.name)))
         select.append(f"{text} AS {sql.quote(replaced, engine.name)}")
     select += [f"{text} AS {sql.quote(name, engine.name)}" for name, text in new.values()]
-    return engine.query(f"SELECT {', '.join(select)} FROM t", {"t": t})
+    return portable(engine.query(f"SELECT {', '.join(select)} FROM t", {"t": t}))
