@@ -64,6 +64,12 @@ def prints(command: str) -> str:
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment).stdout
 
 
+def engines_of(page: Path, request: pytest.FixtureRequest) -> None:
+    """A page that runs something on Spark needs Java, as a test does."""
+    if any("--engine" in text for kind, text in examples(page) if kind == "console"):
+        request.getfixturevalue("java")
+
+
 def outcome(runner: doctest.DocTestRunner, test: doctest.DocTest) -> None:
     """Fail with the doctest's own report."""
     report: list[str] = []
@@ -72,8 +78,9 @@ def outcome(runner: doctest.DocTestRunner, test: doctest.DocTest) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.exists() and examples(page)], ids=page_id)
-def test_the_examples_of_a_page(page: Path, elsewhere: Path) -> None:
+def test_the_examples_of_a_page(page: Path, elsewhere: Path, request: pytest.FixtureRequest) -> None:
     """The blocks of a page run one after another in one folder, and give what the page shows."""
+    engines_of(page, request)
     runner = doctest.DocTestRunner(optionflags=SHOWN)
     globs: dict[str, object] = {}
     for number, (kind, block) in enumerate(examples(page)):
@@ -117,7 +124,7 @@ def test_paths_that_the_docs_name_exist() -> None:
 
 
 def test_the_table_of_patterns_is_the_catalog() -> None:
-    """docs/patterns/README.md has a line for every pattern, with its summary."""
+    """docs/patterns/README.md links every pattern's page."""
     from penstock.catalog import PATTERNS
 
     table = (ROOT / "docs" / "patterns" / "README.md").read_text()

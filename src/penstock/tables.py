@@ -169,13 +169,23 @@ def type_of(table: Table, expression: str) -> str:
 
 
 def portable(table: Table) -> Table:
-    """A table as it is, unless a column is a length of time, which each engine holds in its own way."""
-    for name, kind in columns(table).items():
+    """A computed table in types that both engines have: sums of integers in 64 bits, and no length of time.
+
+    DuckDB sums integers in 128 bits, which is exact; a sum that does not fit into 64 is an error there as on Spark.
+    """
+    engine, kinds = engine_of(table), columns(table)
+    for name, kind in kinds.items():
         if kind.startswith("INTERVAL"):
             raise UsageError(
                 f'"{name}" would be an interval, which is another thing on each engine', "date_diff counts units"
             )
-    return table
+    if "HUGEINT" not in kinds.values():
+        return table
+    narrowed = [
+        f"CAST({sql.quote(name)} AS BIGINT) AS {sql.quote(name)}" if kind == "HUGEINT" else sql.quote(name)
+        for name, kind in kinds.items()
+    ]
+    return engine.query(f"SELECT {', '.join(narrowed)} FROM t", {"t": table})
 
 
 def total_order(table: Table, order: str | Sequence[str]) -> list[tuple[sql.Order, str]]:
@@ -219,7 +229,7 @@ def query(sql_text: str, **tables: Any) -> Table:
     engine = _common_engine(tables)
     adopted = {name: adopt(table, engine) for name, table in tables.items()}
     types = {name: engine.columns(table) for name, table in adopted.items()}
-    return engine.query(sql.spell_query(sql_text, engine.name, types), adopted)
+    return portable(engine.query(sql.spell_query(sql_text, engine.name, types), adopted))
 
 
 def native(spelled: Mapping[str, str], **tables: Table) -> Table:

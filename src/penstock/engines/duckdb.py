@@ -199,7 +199,10 @@ class DuckDBEngine:
     @contextmanager
     def _opening(self, source: Source) -> Iterator[None]:
         if source.remote:
-            self.connection.register_filesystem(filesystem(source.paths[0]))
+            files = filesystem(source.paths[0])
+            names = (files.protocol,) if isinstance(files.protocol, str) else files.protocol
+            if not set(names) & set(self.connection.list_filesystems()):
+                self.connection.register_filesystem(files)
         for path in source.paths:
             if path.endswith(".zst"):
                 refuse_cut(path)

@@ -74,8 +74,7 @@ def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], in
     before = data_files(root)
     if live_files(files, root) is None:  # or what comes now would be visible at once
         _put_manifest(files, root, before)
-    for name, old in names.items():
-        files.mv(f"{stage}/{old}", f"{root}/{name}")
+    files.mv([f"{stage}/{old}" for old in names.values()], [f"{root}/{name}" for name in names])
     kept = list(filter(stays(target.mode, names), before))
     _put_manifest(files, root, [*kept, *names])
     _remove_unlisted(files, root)
