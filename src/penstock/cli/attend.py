@@ -44,7 +44,7 @@ def attended(engine: Engine, work: Callable[[], T], *, task: str = "") -> T:
 
 
 def _draw(engine: Engine, outcome: Future[T], task: str) -> None:
-    """A bar that is gone when the work is done; it only moves to and fro where the engine does not know how far it is."""
+    """A bar, gone when the work is done. It only moves to and fro where the engine does not know how far it is."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

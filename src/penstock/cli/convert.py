@@ -19,10 +19,8 @@ def _run(files: tuple[str, ...], partition_by: tuple[str, ...], sort_by: tuple[s
     said = options.taken(values)
     if said.output is None and said.format is None and not said.plan:
         raise UsageError("convert was not told into what", "give -o PATH, or --format and a pipe")
-    layout = {"partition_by": words.names(partition_by), "sort_by": list(sort_by)}
-    execute(
-        Work("convert", lambda table: table, write={key: value for key, value in layout.items() if value}), files, said
-    )
+    layout = {"partition_by": words.names(partition_by), "sort_by": sort_by}
+    execute(Work("convert", lambda table: table, write=lambda _: layout), files, said)
 
 
 convert = click.Command(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from penstock.cli.inputs import Inputs
     from penstock.engines.engine import Table
 
-__all__ = ["in_order", "summed"]
+__all__ = ["in_order", "summed", "written_order"]
 
 
 def in_order(pattern: Pattern, result: Table, arguments: Mapping[str, Any], inputs: Inputs) -> Table:
@@ -21,6 +21,16 @@ def in_order(pattern: Pattern, result: Table, arguments: Mapping[str, Any], inpu
     if pattern.rows == "keys":
         return _by_keys(result, arguments)
     return _as_read(result, inputs) if pattern.rows == "input" else result
+
+
+def written_order(pattern: Pattern, result: Table, arguments: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The order that a pattern defines, for `ps.write`: files have none of their own."""
+    if pattern.rows != "ordered":
+        return {}
+    from penstock.tables import columns, total_order
+
+    order = arguments.get("order") or f"{sql.quote(list(columns(result))[-1])} DESC"
+    return {"sort_by": [term.text() for term, _ in total_order(result, order)]}
 
 
 def summed(arguments: Mapping[str, Any], expressions: Mapping[str, str]) -> frozenset[str]:

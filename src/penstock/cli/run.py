@@ -30,7 +30,7 @@ class Work(NamedTuple):
     """The result in the order that it is printed in."""
     summed: frozenset[str] = frozenset()
     """Columns of floats that were added up."""
-    write: dict[str, Any] = {}  # noqa: RUF012 - never written to
+    write: Callable[[Table], dict[str, Any]] = lambda _: {}
     """What `ps.write` is told besides path, format and mode."""
 
 
@@ -86,13 +86,11 @@ def _begun(reader: pa.RecordBatchReader) -> tuple[pa.Schema, Iterator[pa.RecordB
 
 def _write(engine: Engine, result: Table, work: Work, options: Options, say: Callable[[str], None]) -> None:
     import penstock as ps
-    from penstock.engines.files import format_of
 
-    path = str(options.output)
-    told = options.format or format_of(path) or "parquet"
+    path, layout = str(options.output), work.write(result)
     written = attended(
         engine,
-        lambda: ps.write(result, path, format={"json": "ndjson"}.get(told, told), mode=options.mode, **work.write),
+        lambda: ps.write(result, path, options.format, mode=options.mode, **layout),
         task=f"{work.name}, to {path}",
     )
     say(f"wrote {path}: {_spaced(written.rows)} rows, {_spaced(written.bytes)} bytes, files: {len(written.files)}")

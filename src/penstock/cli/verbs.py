@@ -12,7 +12,7 @@ import click
 
 from penstock.catalog import Pattern
 from penstock.cli import docstrings, options, words
-from penstock.cli.order import in_order, summed
+from penstock.cli.order import in_order, summed, written_order
 from penstock.cli.run import Work, execute
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def verb(pattern: Pattern) -> click.Command:
                 lambda table: function(table, *listed, **arguments),
                 lambda result, inputs: in_order(pattern, result, arguments, inputs),
                 summed(arguments, expressions),
+                lambda result: written_order(pattern, result, arguments),
             ),
             names,
             said,

@@ -61,6 +61,25 @@ def _whole(node: exp.Floor | exp.Ceil | exp.Trunc, dialect: str) -> exp.Expr:
     return fill(template, "spark", x=value, whole=plain)
 
 
+_ROUNDED = "round(x_ {times} 1e{digits}) {over} 1e{digits}"
+
+
+def _round(node: exp.Round, dialect: str) -> exp.Expr:
+    """A float to some digits, by way of a whole number: Spark alone rounds what is printed, 1.005 to 1.01."""
+    decimals = node.args.get("decimals")
+    if kind(node.this) != "float":
+        return node
+    if dialect == "duckdb":
+        return fill("x_ + 0", x=node)  # never -0.0
+    if decimals is None:
+        return node
+    sign, size = ("/", decimals.this) if isinstance(decimals, exp.Neg) else ("*", decimals)
+    if not size.is_int:
+        raise UsageError(f"{node.sql('duckdb')}: the number of digits must be a number", "write it, such as 2")
+    template = _ROUNDED.format(times=sign, over="*" if sign == "/" else "/", digits=size.name)
+    return fill(f"CASE WHEN abs(x_) < 1e22 THEN {template} ELSE x_ END", "spark", x=node.this)
+
+
 # Where DuckDB rounds (doubles half to even, decimals half away from zero), Spark cuts.
 _HALF_EVEN = "CAST(rint(CAST(x_ AS DOUBLE)) AS {type})"
 _HALF_UP = "CAST(CAST(x_ AS DECIMAL(38, 0)) AS {type})"
@@ -96,6 +115,10 @@ def _cast(node: exp.Cast, dialect: str) -> exp.Expr:
         template = {"float": _HALF_EVEN, "decimal": _HALF_UP, "text": _HALF_UP}.get(found, _ANY)
         spelled = fill(template.format(type=node.to.sql("spark")), "spark", x=node.this)
         return _tried(spelled) if isinstance(node, exp.TryCast) else spelled
+    if target == "decimal" and found == "float":
+        digits = node.to.expressions[1].name if len(node.to.expressions) > 1 else "3"
+        whole = fill(_ROUNDED.format(times="*", over="/", digits=digits), "spark", x=node.this)
+        return type(node)(this=whole, to=node.to.copy())
     if target == "text" and found in ("", "float"):
         return fill(_PRINTED if found else _PRINTED_IF_FLOAT, "spark", x=node.this)
     if to in ("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"):  # plain TIMESTAMP is naive in our sessions
@@ -134,6 +157,7 @@ RULES: Rules = {
     exp.Floor: _whole,
     exp.Ceil: _whole,
     exp.Trunc: _whole,
+    exp.Round: _round,
     exp.Ln: _logarithm,
     exp.Log: _logarithm,
     exp.Sign: on_spark(lambda node, _: fill("CAST(nanvl(sign(x_), 0e0) AS TINYINT)", "spark", x=node.this)),
