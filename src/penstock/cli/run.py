@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from penstock.cli import malformed
 from penstock.cli.attend import attended
+from penstock.cli.malformed import spaced
 from penstock.cli.options import Options
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.cli.inputs import Inputs
     from penstock.engines.engine import Engine, Table
 
-__all__ = ["Work", "execute", "note"]
+__all__ = ["Work", "execute"]
 
 
 class Work(NamedTuple):
@@ -32,6 +34,8 @@ class Work(NamedTuple):
     """Columns of floats that were added up."""
     write: Callable[[Table], dict[str, Any]] = lambda _: {}
     """What `ps.write` is told besides path, format and mode."""
+    counted_along: Callable[[Table], Table | None] = lambda _: None
+    """The result with the counts of a log's lines beside it; see `malformed`."""
 
 
 def execute(work: Work, files: Sequence[str], options: Options) -> None:
@@ -40,48 +44,50 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
     from penstock.cli.inputs import opened
     from penstock.cli.output import chosen
 
-    say = (lambda _: None) if options.quiet else note
+    say = (lambda _: None) if options.quiet else _note
     printed = "" if options.plan or options.to_files else chosen(options.format)
     began = time.monotonic()
     with ps.connect(options.engine, **options.settings) as engine, opened(files, options.input_format, say) as inputs:
         table = ps.read(inputs.names, inputs.format, engine=engine, **options.reading)
-        result = work.apply(table)
+        count: malformed.Count | None = None
+        counting = inputs.format == "log" and not options.quiet
         if options.plan:
-            click.echo(engine.explain(result).rstrip())
+            click.echo(engine.explain(work.apply(table)).rstrip())
             return
         if options.to_files:
-            _write(engine, result, work, options, say)
+            _write(engine, work.apply(table), work, options, say)
         else:
-            _print(engine, work.in_order(result, inputs), printed, work, say)
-        if inputs.format == "log" and not options.quiet:
-            _count_malformed(engine, table, files, say)
+            along = work.counted_along(table) if counting else None
+            result = work.in_order(work.apply(table) if along is None else along, inputs)
+            count = _print(engine, result, printed, work, say)
+        if counting:
+            count = count or attended(engine, lambda: malformed.of_table(engine, table))
+            if count.malformed:
+                say(malformed.told(count, files))
         if options.verbose:
             say(f"{work.name} on {options.engine} took {time.monotonic() - began:.2f} s")
 
 
-def note(text: str) -> None:
+def _note(text: str) -> None:
     """Tell the person at the terminal something that is not data."""
     click.echo(f"note: {text}", err=True)
 
 
-def _print(engine: Engine, result: Table, format: str, work: Work, say: Callable[[str], None]) -> None:
+def _print(
+    engine: Engine, result: Table, format: str, work: Work, say: Callable[[str], None]
+) -> malformed.Count | None:
     from penstock.cli.output import SHOWN, show
 
-    reader = attended(engine, lambda: _begun(engine.batches(result)), task=work.name)
-    if not attended(engine, lambda: show(*reader, format, work.summed)):
+    def begun() -> tuple[pa.RecordBatchReader, pa.RecordBatch | None]:
+        reader = engine.batches(result)
+        return reader, next(reader, None)  # before its first rows an engine does the long work
+
+    reader, first = attended(engine, begun, task=work.name)
+    batches = chain([] if first is None else [first], reader)
+    schema, batches, count = malformed.apart(reader.schema, first, batches)
+    if not attended(engine, lambda: show(schema, batches, format, work.summed)):
         say(f"these are the first {SHOWN} rows; all of them: --format csv, or -o PATH")
-
-
-def _begun(reader: pa.RecordBatchReader) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """A stream whose first rows are there: that is where an engine does the long work."""
-    first = next(reader, None)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        if first is not None:
-            yield first
-            yield from reader
-
-    return reader.schema, batches()
+    return count
 
 
 def _write(engine: Engine, result: Table, work: Work, options: Options, say: Callable[[str], None]) -> None:
@@ -93,16 +99,4 @@ def _write(engine: Engine, result: Table, work: Work, options: Options, say: Cal
         lambda: ps.write(result, path, options.format, mode=options.mode, **layout),
         task=f"{work.name}, to {path}",
     )
-    say(f"wrote {path}: {_spaced(written.rows)} rows, {_spaced(written.bytes)} bytes, files: {len(written.files)}")
-
-
-def _count_malformed(engine: Engine, table: Table, files: Sequence[str], say: Callable[[str], None]) -> None:
-    lines = engine.query("SELECT count(*) AS n, count(raw) AS malformed FROM t", {"t": table})
-    found = attended(engine, lambda: engine.batches(lines).read_all().to_pylist())[0]
-    if found["malformed"]:
-        what = f"{_spaced(found['malformed'])} of {_spaced(found['n'])} lines did not parse"
-        say(f'{what}; see them: penstock where {shlex.join(files)} "raw IS NOT NULL"')
-
-
-def _spaced(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
+    say(f"wrote {path}: {spaced(written.rows)} rows, {spaced(written.bytes)} bytes, files: {len(written.files)}")

@@ -12,6 +12,7 @@ import click
 
 from penstock.catalog import Pattern
 from penstock.cli import docstrings, options, words
+from penstock.cli.malformed import counted_along
 from penstock.cli.order import in_order, summed, written_order
 from penstock.cli.run import Work, execute
 
@@ -48,6 +49,7 @@ def verb(pattern: Pattern) -> click.Command:
                 lambda result, inputs: in_order(pattern, result, arguments, inputs),
                 summed(arguments, expressions),
                 lambda result: written_order(pattern, result, arguments),
+                lambda table: counted_along(pattern.name, table, arguments),
             ),
             names,
             said,

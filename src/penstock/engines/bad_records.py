@@ -1,44 +1,49 @@
-"""Reading text of which some records are malformed: `bad="null"` and `bad="quarantine"`.
+"""Text of which some records are malformed: `bad="null"` and `bad="quarantine"`.
 
-Here a record is one line, so a quoted line break makes two malformed ones, and a line that equals the header is a
-header wherever it stands. A record that does not parse, or whose value is not of its column's type, comes out with null
-in every column and the line as it is in one more, `raw`. The types are told by the first 20 480 records that parse.
+A record is one line here, so a quoted line break makes two malformed ones, and a line that equals the first file's
+header is a header wherever it stands. A line that does not parse, or has a value that is not of its column's type,
+becomes null in every column and stands as it is in one more, `raw`. The first 20 480 lines that parse tell the types.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock import sql
-from penstock.engines.files import Source
+from penstock.engines.files import NULL_PARTITION, Source, head, partition_of
 from penstock.engines.headers import delimiter, header_of
 from penstock.engines.lines import Blocks
+from penstock.engines.spark_files import stored_as as stored_in_spark
+from penstock.engines.spark_files import value_of as spark_value
+from penstock.engines.text_files import Layout, is_nested, stored_as
+from penstock.engines.text_files import value_of as duckdb_value
 from penstock.errors import InputError, UsageError
 
-__all__ = ["MODES", "is_asked", "sampled", "select"]
+if TYPE_CHECKING:
+    import duckdb
 
-MODES = ("error", "null", "quarantine")
+__all__ = ["duckdb_dialect", "duckdb_lines", "is_asked", "sampled", "select", "spark_dialect"]
+
 SAMPLE = 20480
 
 
 def is_asked(options: Mapping[str, Any]) -> bool:
     """Whether malformed records are to come out marked."""
-    return options.get("bad", "error") != "error"
+    return bool(options.get("bad", "error") != "error")
 
 
-# -- what the well-formed records are -----------------------------------------------------------------------------------
+# -- what the well-formed records are ---------------------------------------------------------------------------------
 
 
 def sampled(source: Source, options: Mapping[str, Any], folder: str) -> Source:
     """A file of the first well-formed records, to be looked at in the source's place."""
     header = header_of(source.paths[0], source.format, options) if source.format != "json" else []
-    pattern = re.compile(_pattern(len(header), delimiter(source.format, options)))
+    pattern = re.compile(_pattern(len(header), re.escape(_mark(source, options))))
     fits = _is_object if source.format == "json" else pattern.fullmatch
     records = list(islice(filter(fits, _lines(source.paths)), SAMPLE))
     if not records:
@@ -64,32 +69,105 @@ def _is_object(line: str) -> bool:
 
 
 def _pattern(width: int, mark: str) -> str:
-    """A line of so many fields, each a group with its quotes; RE2, Java and Python read it alike."""
-    if len(mark) != 1:
-        raise UsageError(f'bad= cannot be told for the delimiter "{mark}"', "it must be one character")
-    mark = re.escape(mark)
+    """A line of so many fields, each a group with its quotes."""
     field = f'("[^"]*(?:""[^"]*)*"|[^"{mark}][^{mark}]*|)'
     return mark.join([field] * width)
 
 
-# -- SQL ----------------------------------------------------------------------------------------------------------------
+def _flat_pattern(width: int, mark: str) -> str:
+    """The same over a line whose doubled quotes are one `_PAIR` each, counted from the left, and without groups.
+
+    Java follows a repeated group by recursion, and a field with some thousand quotes ends the executor.
+    """
+    field = f'(?:{_PAIR}*"[^"]*"|{_PAIR}+|[^"{_PAIR}{mark}][^{mark}]*|)'
+    return mark.join([field] * width)
+
+
+def _mark(source: Source, options: Mapping[str, Any]) -> str:
+    mark = delimiter(source.format, options)
+    if len(mark) != 1:
+        raise UsageError(f'bad= cannot be told for the delimiter "{mark}"', "it must be one character")
+    return mark
+
+
+# -- SQL --------------------------------------------------------------------------------------------------------------
 
 
 class Dialect(NamedTuple):
     """What the engines spell differently."""
 
     name: str
-    fits: Callable[[str, str], str]
-    """Whether a text is as a pattern says, from its start to its end."""
-    fields: Callable[[Layout, str, str], str]
-    """A struct of the fields of a csv line, `c0` and so on, as text: null, or with the quotes taken off."""
-    members: Callable[[Layout], str]
-    """A struct of the members of a line of JSON; null if it is no object."""
+    fields: Callable[[int, str], str]
+    """So many fields of a csv line with that delimiter, a struct of texts c0, c1, …; null where it has others."""
+    text: Callable[[str], str]
+    """A field without its quotes, null where it is empty and has none."""
+    members: Callable[[Mapping[str, str]], str]
+    """The members of a line of JSON, a struct; null where it is no object."""
     value: Callable[[str, str], str]
     """A text as a value of a type, or null."""
 
 
-def select(lines: str, extra: Sequence[str], source: Source, layout: Layout, options: Mapping[str, Any], dialect: Dialect) -> str:
+def duckdb_dialect(connection: duckdb.DuckDBPyConnection) -> Dialect:
+    """DuckDB has a pattern's groups in one go."""
+
+    def fields(count: int, mark: str) -> str:
+        pattern = sql.literal(_pattern(count, re.escape(mark)))
+        names = [f"c{i}" for i in range(count)]
+        return f"CASE WHEN regexp_full_match(line, {pattern}) THEN regexp_extract(line, {pattern}, {names}) END"
+
+    def members(kinds: Mapping[str, str]) -> str:
+        stored = {n: stored_as(connection, kind) if is_nested(kind) else "VARCHAR" for n, kind in kinds.items()}
+        shape = sql.literal(json.dumps(stored, ensure_ascii=False))
+        return f"CASE WHEN json_valid(line) AND json_type(line) = 'OBJECT' THEN json_transform(line, {shape}) END"
+
+    return Dialect(
+        "duckdb",
+        fields=fields,
+        text=lambda field: (
+            f"""CASE WHEN {field} = '' THEN NULL WHEN {field}[1] <> '"' THEN {field}
+            ELSE replace({field}[2:-2], '""', '"') END"""
+        ),
+        members=members,
+        value=lambda text, kind: f"CAST({text} AS {kind})" if is_nested(kind) else duckdb_value(text, kind),
+    )
+
+
+#: No characters, by Unicode. What Spark reads a quoted empty field as, to tell it from an absent one; and what
+#: stands for a doubled quote.
+_EMPTY, _PAIR = "\uffff", "\ufffe"
+
+
+def spark_dialect() -> Dialect:
+    """Spark's regular expressions give one group at a time; what fits the pattern, its own parser takes apart alike."""
+
+    def fields(count: int, mark: str) -> str:
+        pattern = sql.literal(f"^{_flat_pattern(count, re.escape(mark))}$", "spark")
+        schema = ", ".join(f"c{i} STRING" for i in range(count))
+        options = {"sep": mark, "quote": '"', "escape": '"', "emptyValue": _EMPTY, "maxCharsPerColumn": "-1"}
+        pairs = ", ".join(sql.literal(text, "spark") for pair in options.items() for text in pair)
+        fits = f"regexp_like(replace(line, '\"\"', '{_PAIR}'), {pattern})"
+        return f"CASE WHEN {fits} THEN from_csv(line, '{schema}', map({pairs})) END"
+
+    def members(kinds: Mapping[str, str]) -> str:
+        schema = ", ".join(f"{sql.quote(name, 'spark')} {stored_in_spark(kind)}" for name, kind in kinds.items())
+        options = "map('columnNameOfCorruptRecord', 'raw', 'allowSingleQuotes', 'false')"
+        parsed = f"from_json(line, {sql.literal(f'{schema}, raw STRING', 'spark')}, {options})"
+        return f"CASE WHEN {parsed}.raw IS NULL AND line RLIKE '^\\\\s*[{{]' THEN {parsed} END"
+
+    return Dialect(
+        "spark",
+        fields=fields,
+        text=lambda field: f"CASE WHEN {field} = '{_EMPTY}' THEN '' ELSE {field} END",
+        members=members,
+        value=lambda text, kind: (
+            f"CAST({text} AS {sql.type_for(kind, 'spark')})" if is_nested(kind) else spark_value(text, kind)
+        ),
+    )
+
+
+def select(
+    lines: str, extra: Sequence[str], source: Source, layout: Layout, options: Mapping[str, Any], dialect: Dialect
+) -> str:
     """The columns of a layout over a SELECT of `line` and of `extra` columns, and `raw`."""
     if "raw" in layout.kinds:
         raise UsageError(f'{source.paths[0]} has a column "raw" of its own', 'read it with bad="error"')
@@ -100,24 +178,44 @@ def select(lines: str, extra: Sequence[str], source: Source, layout: Layout, opt
     kinds = list(layout.kinds.items())
     # 1. Cut each line.
     if source.format == "json":
-        cut = f"SELECT *, {dialect.members(layout)} AS f FROM ({lines}) AS lines"
+        cut = f"SELECT *, {dialect.members(layout.kinds)} AS f FROM ({lines}) AS lines"
         texts = [f"f.{quote(name)}" for name in layout.kinds]
     else:
-        mark = delimiter(source.format, options)
-        pattern = sql.literal(_pattern(len(kinds), mark), dialect.name)
-        cut = f"SELECT *, CASE WHEN {dialect.fits('line', pattern)} THEN {dialect.fields(layout, pattern, mark)} END AS f FROM ({lines}) AS lines"
-        if options.get("header", True):
-            header = header_line(source.paths[0])
-            cut += f" WHERE line <> {sql.literal(header, dialect.name)}"
-        null = sql.literal(options.get("null", ""), dialect.name)
-        texts = [f"nullif(f.c{i}, {null})" if options.get("null") else f"f.c{i}" for i, _ in enumerate(kinds)]
-    # 2. Each field as a value of its type.
-    values = [dialect.value(text, kind) for text, (_, kind) in zip(texts, kinds, strict=True)]
-    named = ", ".join(f"{text} AS t{i}, {value} AS v{i}" for i, (text, value) in enumerate(zip(texts, values, strict=True)))
-    typed = f"SELECT *, {named} FROM ({cut}) AS cut"
-    # 3. A record is good if its line was cut, and every text is a value.
+        absent = options.get("null", "")
+        header = sql.literal(_first_line(source.paths[0]), dialect.name)
+        headless = f" WHERE line <> {header}" if options.get("header", True) else ""
+        cut = f"SELECT *, {dialect.fields(len(kinds), _mark(source, options))} AS f FROM ({lines}) AS lines{headless}"
+        texts = [dialect.text(f"f.c{i}") for i, _ in enumerate(kinds)]
+        texts = [f"nullif({text}, {sql.literal(absent, dialect.name)})" if absent else text for text in texts]
+    parts = f"SELECT *, {', '.join(f'{text} AS t{i}' for i, text in enumerate(texts))} FROM ({cut}) AS cut"
+    # 2. Each text as a value of its column's type.
+    values = ", ".join(f"{dialect.value(f't{i}', kind)} AS v{i}" for i, (_, kind) in enumerate(kinds))
+    typed = f"SELECT *, {values} FROM ({parts}) AS parts"
+    # 3. A line is good if it was cut and every text became a value.
     whole = " AND ".join(["f IS NOT NULL", *(f"(t{i} IS NULL) = (v{i} IS NULL)" for i, _ in enumerate(kinds))])
-    judged = f"SELECT *, {whole} AS good FROM ({typed}) AS typed"
     columns = [f"CASE WHEN good THEN v{i} END AS {quote(name)}" for i, (name, _) in enumerate(kinds)]
     columns += [*map(quote, extra), "CASE WHEN NOT good THEN line END AS raw"]
-    return f"SELECT {', '.join(columns)} FROM ({judged}) AS judged"
+    return f"SELECT {', '.join(columns)} FROM (SELECT *, {whole} AS good FROM ({typed}) AS typed) AS judged"
+
+
+def duckdb_lines(source: Source) -> tuple[str, dict[str, Blocks]]:
+    """A SELECT of `line` and of the Hive columns, and the tables that it is over: one for each folder."""
+    folders: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for path in source.paths:
+        spelled = partition_of(path.removeprefix(source.root)) if source.hive else {}
+        folders.setdefault(tuple(spelled.items()), []).append(path)
+    selects: list[str] = []
+    tables: dict[str, Blocks] = {}
+    for values, paths in folders.items():
+        table = f"blocks{len(tables)}"
+        tables[table] = Blocks(paths)
+        literals = {name: sql.literal(value) for name, value in values if value != NULL_PARTITION}
+        casts = {name: f"CAST({literals.get(name, 'NULL')} AS {kind})" for name, kind in source.hive.items()}
+        hive = [f"{cast} AS {sql.quote(name)}" for name, cast in casts.items()]
+        lines = f"SELECT unnest(string_split(block, chr(10))) AS line FROM {table}"
+        selects.append(f"SELECT {', '.join(['line', *hive])} FROM ({lines}) WHERE line <> ''")
+    return " UNION ALL ".join(selects), tables
+
+
+def _first_line(path: str) -> str:
+    return next(iter(head(path).decode(errors="replace").removeprefix("\ufeff").splitlines()), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from penstock import sql
-from penstock.engines import arrow_files, file_errors, logs, text_files
+from penstock.engines import arrow_files, bad_records, file_errors, logs, text_files
 from penstock.engines.files import Source, filesystem, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
 from penstock.engines.lines import Blocks
@@ -90,13 +91,20 @@ class DuckDBEngine:
             return self._arrow_files(source)
         if source.format == "log":
             return self.query(logs.select("blocks", "duckdb"), {"blocks": self.adopt(Blocks(source.paths))})
+        if bad_records.is_asked(options):
+            layout = self.layout(source, options)
+            lines, blocks = bad_records.duckdb_lines(source)
+            dialect = bad_records.duckdb_dialect(self.connection)
+            statement = bad_records.select(lines, list(source.hive), source, layout, options, dialect)
+            return self.query(statement, {name: self.adopt(table) for name, table in blocks.items()})
         with self._opening(source):
             return self.connection.sql(text_files.duckdb_select(self.connection, source, options))
 
     def layout(self, source: Source, options: Mapping[str, Any]) -> text_files.Layout:
         """What a source of text holds; Spark asks too."""
-        with self._opening(source):
-            return text_files.layout_of(self.connection, source, options)
+        with self._opening(source), tempfile.TemporaryDirectory(prefix="penstock-sample-") as folder:
+            seen = bad_records.sampled(source, options, folder) if bad_records.is_asked(options) else source
+            return text_files.layout_of(self.connection, seen, options)
 
     def query(self, sql: str, tables: Mapping[str, duckdb.DuckDBPyRelation]) -> duckdb.DuckDBPyRelation:
         """One lazy relation from DuckDB SQL over named relations."""

@@ -70,11 +70,17 @@ def _plainly(what: str, hint: str) -> Callable[[re.Match[str], str], tuple[str, 
     return lambda found, message: (what.format(*found.groups()), hint)
 
 
+def _told_already(found: re.Match[str], _: str) -> tuple[str, str]:
+    return found[1], found[2]
+
+
 _MESSAGES: list[tuple[re.Pattern[str], Callable[[re.Match[str], str], tuple[str, str]]]] = [
     (re.compile(pattern, re.DOTALL), told)
     for pattern, told in [
         # Ours, from both engines: `text_files.complaint`.
         (r'in file "(.+?)": column "(.+?)" holds "(.*?)", which is no ([A-Z0-9(),]+)', _value),
+        # Ours, from a reader of lines that DuckDB called: `lines.Blocks`.
+        (r"reading the Arrow source failed: \w+: (.+?); ([^;]+?)\. Detail: Python exception", _told_already),
         # DuckDB
         (r"CSV Error on Line: (\d+)", _csv),
         (r'Malformed JSON in file "(.+?)", at byte \d+ in (line|record)\S* (\d+): ([^\n]+?)\.?\s*(?:\n|$)', _json),

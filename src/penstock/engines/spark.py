@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import AnalysisException, ParseException, PySparkException
-from pyspark.sql import DataFrame, DataFrameReader, Observation, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql.functions import count, lit
 from pyspark.sql.types import StringType, StructField, StructType
 
 from penstock import sql
-from penstock.engines import arrow_files, file_errors, logs, text_files
+from penstock.engines import arrow_files, bad_records, file_errors, logs, text_files
 from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
@@ -123,6 +123,8 @@ class SparkEngine:
             # The embedded engine looks at a sample, so that both engines see the same names and types.
             with DuckDBEngine.open() as embedded:
                 layout = embedded.layout(source, options)
+            if bad_records.is_asked(options):
+                return self._marked(reader, source, layout, options)
             if layout.shape == "unstructured":
                 return self._staged(source, options)
             _TOLD.update(dict.fromkeys(map(os.path.abspath, source.paths), options))
@@ -245,7 +247,18 @@ class SparkEngine:
                 raise
         return True
 
-    def _parquet(self, reader: DataFrameReader, source: Source, options: Mapping[str, Any]) -> DataFrame:
+    def _marked(
+        self, reader: Any, source: Source, layout: text_files.Layout, options: Mapping[str, Any]
+    ) -> DataFrame:
+        """Lines with those marked that are malformed; see `bad_records`."""
+        schema = ", ".join(f"{_quote(name)} STRING" for name in ("value", *source.hive))
+        texts = reader.schema(schema).text(list(map(uri_of, source.paths)))
+        columns = ", ".join(["make_valid_utf8(value) AS line", *hive_columns(source.hive)])
+        lines = f"SELECT {columns} FROM texts WHERE value <> ''"
+        marked = bad_records.select(lines, list(source.hive), source, layout, options, bad_records.spark_dialect())
+        return self.query(marked, {"texts": texts})
+
+    def _parquet(self, reader: Any, source: Source, options: Mapping[str, Any]) -> DataFrame:
         uris = list(map(uri_of, source.paths))
         found = reader.option("mergeSchema", bool(options.get("union_by_name"))).parquet(*uris)
         if source.hive:  # as text: Spark's own guess at their types is not DuckDB's

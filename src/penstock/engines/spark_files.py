@@ -14,9 +14,9 @@ from typing import Any
 from penstock import sql
 from penstock.engines.files import Source, head
 from penstock.engines.headers import by_header, delimiter, header_of
-from penstock.engines.text_files import Layout, beside, complaint
+from penstock.engines.text_files import Layout, beside, complaint, is_nested
 
-__all__ = ["file_column", "hive_columns", "read_text", "uri_of"]
+__all__ = ["file_column", "hive_columns", "read_text", "stored_as", "uri_of", "value_of"]
 
 
 def uri_of(path: str) -> str:
@@ -28,7 +28,9 @@ def uri_of(path: str) -> str:
 def read_text(reader: Any, source: Source, layout: Layout, options: Mapping[str, Any]) -> Any:
     """A DataFrame over csv, tsv or json files."""
     if source.format == "json":
-        texts = reader.schema(_schema(layout, source)).options(mode="FAILFAST", multiLine=layout.shape == "array")
+        texts = reader.schema(_schema(layout, source)).options(
+            mode="FAILFAST", multiLine=layout.shape == "array", allowSingleQuotes=False
+        )
         return texts.json(list(map(uri_of, source.paths))).selectExpr(*_columns(layout, source, options, str))
     frames = []
     for header, paths in by_header(source, options).items():  # Spark has fields in the order of one header only
@@ -76,12 +78,15 @@ def _read_csv(reader: Any, source: Source, layout: Layout, options: Mapping[str,
 
 def _schema(layout: Layout, source: Source, spelled: Callable[[str], str] = str) -> str:
     """The columns as Spark's readers are told them: scalars and Hive values as text, times within JSON with a zone."""
-    kinds = {spelled(name): _stored(kind) for name, kind in layout.kinds.items()} | dict.fromkeys(source.hive, "STRING")
+    kinds = {spelled(name): stored_as(kind) for name, kind in layout.kinds.items()} | dict.fromkeys(
+        source.hive, "STRING"
+    )
     return ", ".join(f"{sql.quote(name, 'spark')} {kind}" for name, kind in kinds.items())
 
 
-def _stored(kind: str) -> str:
-    return sql.type_for(kind, "spark").replace("TIMESTAMP_NTZ", "TIMESTAMP_LTZ") if _is_nested(kind) else "STRING"
+def stored_as(kind: str) -> str:
+    """The type that Spark's readers are told."""
+    return sql.type_for(kind, "spark").replace("TIMESTAMP_NTZ", "TIMESTAMP_LTZ") if is_nested(kind) else "STRING"
 
 
 def _columns(
@@ -93,18 +98,18 @@ def _columns(
         if source.format != "json" and kind == "VARCHAR":
             decoded = f"validate_utf8(CAST(encode({column}, 'ISO-8859-1') AS STRING))" if exact else column
             value = f"CASE WHEN {column} = '{_EMPTY}' THEN '' ELSE {decoded} END"
-        elif _is_nested(kind):
+        elif is_nested(kind):
             value = f"CAST({column} AS {sql.type_for(kind, 'spark')})"
         elif kind != "VARCHAR":
             fault = complaint(name, column, kind, "_metadata.file_path", "spark")
-            value = f"coalesce({_value(column, kind)}, CASE WHEN {column} IS NOT NULL THEN raise_error({fault}) END)"
+            value = f"coalesce({value_of(column, kind)}, CASE WHEN {column} IS NOT NULL THEN raise_error({fault}) END)"
         found.append(f"{value} AS {sql.quote(name, 'spark')}")
     return found + hive_columns(source.hive) + file_column(options)
 
 
 def hive_columns(kinds: Mapping[str, str]) -> list[str]:
     """Columns that folders spell, read as text, as values of their types."""
-    return [f"{_value(sql.quote(name, 'spark'), kind)} AS {sql.quote(name, 'spark')}" for name, kind in kinds.items()]
+    return [f"{value_of(sql.quote(name, 'spark'), kind)} AS {sql.quote(name, 'spark')}" for name, kind in kinds.items()]
 
 
 def file_column(options: Mapping[str, Any]) -> list[str]:
@@ -113,7 +118,7 @@ def file_column(options: Mapping[str, Any]) -> list[str]:
     return [f"url_decode({path}) AS filename"] if options.get("filename") else []
 
 
-def _value(text: str, kind: str) -> str:
+def value_of(text: str, kind: str) -> str:
     """A text as a value of a type, or null."""
     if kind == "VARCHAR":
         return text
@@ -123,7 +128,3 @@ def _value(text: str, kind: str) -> str:
         return f"CASE WHEN length(trim({text})) <= 10 THEN try_cast({text} AS DATE) END"
     zoned = kind == "TIMESTAMP WITH TIME ZONE"
     return f"try_cast({text} AS {'TIMESTAMP_LTZ' if zoned else sql.type_for(kind, 'spark')})"
-
-
-def _is_nested(kind: str) -> bool:
-    return kind.endswith("]") or kind.startswith(("STRUCT(", "MAP("))

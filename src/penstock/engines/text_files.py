@@ -17,23 +17,38 @@ from typing import Any, NamedTuple
 import duckdb
 
 from penstock import sql
-from penstock.engines.files import Source, head, partition_of
+from penstock.engines.files import Source, head, partition_of, unknown
 from penstock.engines.headers import delimiter, header_of
 from penstock.errors import ColumnError, InputError, UsageError
 
-__all__ = ["Layout", "beside", "check_options", "complaint", "duckdb_select", "is_whole", "layout_of"]
+__all__ = [
+    "Layout",
+    "beside",
+    "check_options",
+    "complaint",
+    "duckdb_select",
+    "is_nested",
+    "layout_of",
+    "stored_as",
+    "value_of",
+]
 
-_TEXT = ("delimiter", "header", "null", "types", "union_by_name", "filename")
+_TEXT = ("delimiter", "header", "null", "types", "union_by_name", "filename", "bad")
 
 #: What each format's reader may be told. The rest are refused by name, before anything runs.
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "parquet": ("union_by_name", "filename"),
     "csv": _TEXT,
     "tsv": _TEXT,
-    "json": ("types", "union_by_name", "filename"),
+    "json": ("types", "union_by_name", "filename", "bad"),
     "arrow": (),
-    "log": (),
+    "log": ("bad",),
 }
+
+
+#: What to do with a malformed record: stop, or make it a row of nulls with the line in `raw`; to be quarantined, it is
+#: such a row until a job sets it aside.
+BAD = ("error", "null", "quarantine")
 
 
 def check_options(format: str, options: Mapping[str, Any]) -> None:
@@ -42,6 +57,11 @@ def check_options(format: str, options: Mapping[str, Any]) -> None:
         if name not in OPTIONS[format]:
             known = ", ".join(OPTIONS[format]) or "none"
             raise UsageError(f'reading {format} takes no option "{name}"', f"it takes: {known}")
+    if (bad := options.get("bad", "error")) not in BAD:
+        raise unknown("bad", bad, BAD)
+    for name in ("union_by_name", "filename"):
+        if format != "log" and bad != "error" and options.get(name):
+            raise UsageError(f'bad="{bad}" does not go together with {name}', "leave one of them out")
 
 
 # -- what a sample tells ----------------------------------------------------------------------------------------------
@@ -96,7 +116,7 @@ def layout_of(connection: duckdb.DuckDBPyConnection, source: Source, options: Ma
             raise InputError(f"{source.paths[0]} holds JSON, but not objects", "a record is an object: {…}") from error
         raise
     found = zip(sample.columns, sample.types, strict=True)
-    elsewhere = {*beside(source, options), *partition_of(f"{source.root}/")}
+    elsewhere = {*beside(source, options), *_above(source)}
     kinds = {name: _spelled(kind, _SETTLED) for name, kind in found if name not in elsewhere}
     for name, kind in options.get("types", {}).items():
         if name not in kinds:
@@ -156,13 +176,12 @@ def _spelled(kind: Any, names: Mapping[str, str]) -> str:
 def duckdb_select(connection: duckdb.DuckDBPyConnection, source: Source, options: Mapping[str, Any]) -> str:
     """A SELECT over the files of a source."""
     if source.format == "parquet":
-        # DuckDB takes names above the root too, and sorts them.
         names = beside(source, options)
-        above = list(partition_of(f"{source.root}/")) if source.hive else []
-        last = f" EXCLUDE ({sql.quoted(dict.fromkeys([*above, *names]))}), {sql.quoted(names)}" if names else ""
+        unsorted = dict.fromkeys([*_above(source), *names])
+        last = f" EXCLUDE ({sql.quoted(unsorted)}), {sql.quoted(names)}" if names else ""
         return f"SELECT *{last} FROM {_scan(source, '', options)}"
     layout = layout_of(connection, source, options)
-    stored = {name: _stored(connection, kind) for name, kind in layout.kinds.items()}
+    stored = {name: stored_as(connection, kind) for name, kind in layout.kinds.items()}
     # Nothing is left to find in one csv file; in several, each may have the columns in another order.
     alone = source.format == "json" or (len(source.paths) == 1 and not source.hive)
     key = "auto_detect = false, columns" if alone else "types"
@@ -185,18 +204,17 @@ def _scan(source: Source, reader: str, options: Mapping[str, Any]) -> str:
     return f"{function}({', '.join(arguments)})"
 
 
-def _stored(connection: duckdb.DuckDBPyConnection, kind: str) -> str:
+def stored_as(connection: duckdb.DuckDBPyConnection, kind: str) -> str:
     """The type that DuckDB's reader is told, so that what it would drop or round arrives."""
-    return "VARCHAR" if is_whole(kind) else _spelled(connection.sqltype(kind), _ZONED)
+    return "VARCHAR" if _is_whole(kind) else _spelled(connection.sqltype(kind), _ZONED)
 
 
 def _duckdb_column(name: str, kind: str, null: str) -> str:
     column = sql.quote(name)
     value = column
-    if is_whole(kind):
+    if _is_whole(kind):
         fault = f"error({complaint(name, column, kind, 'filename', 'duckdb')})"
-        whole = f"CASE WHEN NOT contains({column}, '.') THEN TRY_CAST({column} AS {kind}) END"
-        value = f"coalesce({whole}, CASE WHEN {column} IS NOT NULL THEN {fault} END)"
+        value = f"coalesce({value_of(column, kind)}, CASE WHEN {column} IS NOT NULL THEN {fault} END)"
     elif "TIMESTAMP" in kind:
         value = f"CAST({column} AS {kind})"
     elif kind == "VARCHAR" and null:  # in quotes too, as in Spark
@@ -204,7 +222,18 @@ def _duckdb_column(name: str, kind: str, null: str) -> str:
     return value if value == column else f"{value} AS {column}"
 
 
-def is_whole(kind: str) -> bool:
+def value_of(text: str, kind: str) -> str:
+    """A text as a value of a type, or null; what the cast would round or drop is null too."""
+    if _is_whole(kind):
+        return f"CASE WHEN NOT contains({text}, '.') THEN TRY_CAST({text} AS {kind}) END"
+    if kind == "DATE":
+        return f"CASE WHEN length(trim({text})) <= 10 THEN TRY_CAST({text} AS DATE) END"
+    return (
+        f"CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)" if kind == "TIMESTAMP" else f"TRY_CAST({text} AS {kind})"
+    )
+
+
+def _is_whole(kind: str) -> bool:
     """Whether a type is one of whole numbers."""
     return kind.endswith(("INT", "INTEGER", ",0)"))
 
@@ -221,6 +250,11 @@ def beside(source: Source, options: Mapping[str, Any]) -> list[str]:
     return [*source.hive, *(["filename"] if options.get("filename") else [])]
 
 
+def _above(source: Source) -> list[str]:
+    """What DuckDB takes for Hive columns although it stands above the folder that was named."""
+    return list(partition_of(f"{source.root}/")) if source.hive else []
+
+
 def _flag(value: Any) -> str:
     return str(bool(value)).lower()
 
@@ -228,3 +262,8 @@ def _flag(value: Any) -> str:
 def _list(paths: Sequence[str]) -> str:
     # A name that was found is not a pattern, whatever letters it has.
     return f"[{', '.join(sql.literal(glob.escape(path)) for path in paths)}]"
+
+
+def is_nested(kind: str) -> bool:
+    """Whether a type has others within."""
+    return kind.endswith("]") or kind.startswith(("STRUCT(", "MAP("))
