@@ -5,6 +5,7 @@ It writes a log, asks both for the answer, and says what the question would move
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 import time
@@ -18,9 +19,9 @@ from rich.table import Table
 
 import penstock as ps
 
-# The same field: what stands second in the request. `-` where there is none, as in a line that does not parse.
-PIPELINE = r"""awk -F'"' '{split($2, a, " "); if (a[2] != "") print a[2]}' "$0" | sort | uniq -c | sort -k1,1nr -k2 |
-    head -n 100"""
+PENSTOCK = Path(sys.executable).with_name("penstock")
+# The same field: the second word of the request, empty in a line that has none. Equal counts in the order of the paths.
+PIPELINE = r"""awk -F'"' '{split($2, a, " "); print a[2]}' "$0" | sort | uniq -c | sort -k1,1nr | head -n 100"""
 SPLIT = 128e6  # bytes of input that one task of a cluster reads
 # Spark's row layout of a path and its count: length, null bits, where the text is, its bytes padded to 8, the count.
 RECORD = 4 + 8 + 8 + 8
@@ -44,7 +45,7 @@ def main(size: str, log: Path) -> None:
     with screen.status("the Unix pipeline is at work"):
         unix_found, theirs = timed(lambda: unix_top(log))
         lines, malformed, every, combined = movement(log)
-    screen.print(f"\n{lines:,} lines; {malformed:,} do not parse: counted, and kept with their text.\n")
+    screen.print(f"\n{lines:,} lines; {malformed:,} do not parse: they are counted, and kept with their text.\n")
     screen.print("[bold]On a cluster[/] this question would move, in Spark's row layout and before compression,")
     screen.print(f"  {every / 1e6:10,.1f} MB  if every line's path were sent to be counted")
     screen.print(f"  {combined / 1e6:10,.1f} MB  as Penstock does it: one (path, count) a path and 128 MB split\n")
@@ -69,16 +70,18 @@ def timed(ask: Callable[[], list[tuple[str, int]]]) -> tuple[list[tuple[str, int
 
 
 def penstock_top(log: Path) -> list[tuple[str, int]]:
-    """The answer of Penstock, from lines that have a path."""
-    with_path = ps.where(ps.read(log, format="log"), "path IS NOT NULL")
-    return [tuple(row) for row in ps.top(with_path, by="path", n=100).fetchall()]
+    """The answer of the command line, the start of its process included, as of the pipeline's."""
+    command = [PENSTOCK, "top", log, "--by", "path", "-n", "100", "--format", "csv"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [(path, int(n)) for path, n in list(csv.reader(printed.splitlines()))[1:]]
 
 
 def unix_top(log: Path) -> list[tuple[str, int]]:
     """The answer of the pipeline, in the order of bytes."""
-    printed = subprocess.run(["sh", "-c", PIPELINE, str(log)], env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"}, stdout=-1)
-    counted = (line.split(maxsplit=1) for line in printed.stdout.decode().splitlines())
-    return [(path, int(n)) for n, path in counted]
+    environment = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+    printed = subprocess.run(["sh", "-c", PIPELINE, log], env=environment, check=True, capture_output=True).stdout
+    counted = (line.lstrip().partition(" ") for line in printed.decode().splitlines())
+    return [(path, int(n)) for n, _, path in counted]
 
 
 def movement(log: Path) -> tuple[int, int, float, float]:
@@ -104,7 +107,7 @@ def show(screen: Console, rows: list[tuple[str, int]]) -> None:
     table = Table("path", "n", box=None, pad_edge=False)
     table.columns[1].justify = "right"
     for path, n in rows:
-        table.add_row(path, f"{n:,}")
+        table.add_row(path or "(none: no request, or a line that does not parse)", f"{n:,}")
     screen.print(table)
 
 

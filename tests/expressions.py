@@ -84,7 +84,7 @@ CONDITIONS = """
 coalesce(i, j, 0); coalesce(s, 'none'); ifnull(i, -1); nullif(i, 7); nullif(u, ''); if(b, i, j); b and i > 0; not b
 case when b then i else j end; case k when 7 then 'seven' when 0 then 'zero' end; b or i > 0; b = true; b is true
 b is not true; true and null; null = null; i = j; i <> j; i is distinct from j; i is not distinct from j; d is null
-i between j and 7; i in (1, 7, null); i not in (1, 7); i in [1, 7]; s in ('it''s', 'a\\b'); i > 5 = b
+i between j and 7; i in (1, 7, null); i not in (1, 7); i in [1, 7]; s in ('it''s', 'a\\b')
 case when b then 1 else 2.5 end; coalesce(i, 0.5); coalesce(d, 0)
 """
 
@@ -118,9 +118,9 @@ regexp_extract(s, '\d+'); regexp_extract('b', '(a)|(b)', 1); regexp_extract('ab'
 regexp_extract(s, '(?P<first>\w)(\w)', 1); regexp_extract_all(s, '[a-z]+'); regexp_extract_all(s, '([a-z])([a-z])', 2)
 regexp_replace(s, 'l', 'L', 'g'); regexp_replace(s, 'l', 'L'); regexp_replace(s, '(\w)o', '<\1>', 'g')
 regexp_replace(s, '(\w)o', '<\1>'); regexp_replace(s, '[^a-z]', '', 'g'); regexp_replace(s, 'o', '$', 'g')
-regexp_replace(s, 'O', '\\', 'gi'); regexp_replace(s, '^', '> '); regexp_replace(s, 'l*', '-', 'g')
-regexp_split_to_array(s, '[ol]'); string_split_regex('a1b22c', '[0-9]+'); string_split(s, ' '); split(s, 'l')
-str_split(s, '.'); string_to_array('a,b', ','); split_part(s, ' ', 1); split_part(s, ' ', 2); split_part(s, '-', -1)
+regexp_replace(s, 'O', '\\', 'gi'); regexp_replace(s, '^', '> '); regexp_split_to_array(s, '[ol]')
+string_split_regex('a1b22c', '[0-9]+'); string_split(s, ' '); split(s, 'l'); str_split(s, '.')
+string_to_array('a,b', ','); split_part(s, ' ', 1); split_part(s, ' ', 2); split_part(s, '-', -1)
 split_part(s, '.', 1); split(s, ' ')[1]; split(s, ' ')[-1]; len(split(s, ' '))
 """
 
@@ -156,14 +156,14 @@ t at time zone 'UTC' at time zone 'Europe/Berlin'; t at time zone 'UTC' at time 
 """
 
 LISTS = """
-[1, 2, 3]; [i, j]; [i, j][1]; [1, 2, 3][-1]; [1, 2, 3][4]; [1, 2, 3][k]; len([1, 2, 3]); array_length([1, 2, 3])
-list_value(1, 2); list_contains([1, 2, 3], 2); list_contains([i, j], 7); array_contains([1, null], 3)
-list_has([1], 1); array_has([1, 2], 2); list_position([1, 2], 2); list_position([1, 2], 5); array_position([1, 2], 5)
-list_sort([3, 1, 2]); list_sort([3, null, 2]); list_reverse_sort([3, 1, 2]); array_sort([3, null, 1])
-array_reverse_sort([3, null, 1]); list_max([1, 2, 3]); list_min([i, j]); list_concat([1], [2]); [1] || [2]
-list_append([1], 2); array_append([1], 2); list_prepend(1, [2]); array_prepend(1, [2])
-list_transform([1, null, 3], x -> x + 1); list_filter([1, 2], x -> x > 1); array_filter([1, 2, 3], x -> x > 1)
-filter([1, 2, 3], x -> x > 1); array_to_string([1, 2], '-'); flatten([[1], [2]])
+[1, 2, 3]; [i, j]; [i, j][1]; [1, 2, 3][-1]; [1, 2, 3][4]; [1, 2, 3][k]; [i][0]; len([1, 2, 3])
+array_length([1, 2, 3]); list_value(1, 2); list_contains([1, 2, 3], 2); list_contains([i, j], 7)
+array_contains([1, null], 3); list_has([1], 1); array_has([1, 2], 2); list_position([1, 2], 2)
+list_position([1, 2], 5); array_position([1, 2], 5); list_sort([3, 1, 2]); list_sort([3, null, 2])
+list_reverse_sort([3, 1, 2]); array_sort([3, null, 1]); array_reverse_sort([3, null, 1]); list_max([1, 2, 3])
+list_min([i, j]); list_concat([1], [2]); [1] || [2]; list_append([1], 2); array_append([1], 2); list_prepend(1, [2])
+array_prepend(1, [2]); list_transform([1, null, 3], x -> x + 1); list_filter([1, 2], x -> x > 1)
+array_filter([1, 2, 3], x -> x > 1); filter([1, 2, 3], x -> x > 1); array_to_string([1, 2], '-'); flatten([[1], [2]])
 array_to_string(['a', null, 'b'], '-'); range(1, 4); generate_series(1, 4); struct_pack(a := 1, b := 'x')
 {'a': i, 'b': s}; {'a': i}.a; struct_extract({'a': i}, 'a'); map(['a'], [1])['a']; map(['a'], [1])['b']
 map([1], ['x'])[1]; map_keys(map(['a'], [1])); map_values(map(['a'], [1])); map_entries(map(['a'], [1]))
@@ -193,20 +193,19 @@ max(i); min(d); max(d); min(s); max(s); min(t); max(day); min(m); min(b); any_va
 median(j); median(m); median(d); quantile_cont(j, 0.25); quantile_cont(m, 0.3); quantile_disc(j, 0.5)
 quantile_disc(i, 0.9); quantile_disc(d, 0.5); quantile_disc(m, 0.1); quantile_disc(s, 0.5); quantile_disc(t, 0.25)
 quantile_disc(id, 0); quantile_disc(id, 1); quantile_disc(i, 0.5) filter (where b); quantile_cont(j, [0.25, 0.5])
-stddev(m); stddev_samp(j); stddev_pop(j); variance(m); var_samp(j); var_pop(m); corr(j, m); covar_pop(id, m)
-covar_samp(id, m); bit_and(k); bit_or(k); bit_xor(k); bool_and(b); bool_or(b); approx_count_distinct(b)
+stddev(m); stddev_samp(j); stddev_pop(j); variance(m); var_samp(j); var_pop(m); corr(j, m); covar_pop(id, p)
+covar_samp(id, p); bit_and(k); bit_or(k); bit_xor(k); bool_and(b); bool_or(b); approx_count_distinct(b)
 list(i order by i); list(s order by s desc); list(i order by i) filter (where i > 0); list(distinct b order by b)
 array_agg(k order by k); list(i order by i) filter (where false); string_agg(u, ',' order by u)
-string_agg(u, ',' order by u desc) filter (where b); listagg(u, '-' order by u); group_concat(u, '-' order by u)
-regr_slope(m, id); regr_intercept(m, id); regr_r2(m, id); regr_count(m, id); regr_sxx(m, id); regr_sxy(m, id)
-regr_syy(m, id); countif(b)
+string_agg(u, ',' order by u desc) filter (where b); listagg(u, '-' order by u); string_agg(u, ',' order by j desc)
+string_agg(distinct s, '' order by s); group_concat(u, '-' order by u); regr_slope(p, id); regr_intercept(p, id)
+regr_r2(p, id); regr_count(p, id); regr_sxx(p, id); regr_sxy(p, id); regr_syy(p, id); countif(b)
 """
 
 QUERIES = [
     "SELECT * EXCLUDE (d, e, f, s, u) FROM t",
     "FROM t SELECT i, j",
     "SELECT DISTINCT b FROM t",
-    "SELECT DISTINCT ON (b) b, id FROM t ORDER BY b, id DESC",
     "SELECT b, count(*) AS n FROM t GROUP BY ALL",
     "SELECT b, count(*) AS n FROM t GROUP BY 1 HAVING n > 3",
     "SELECT i IS NULL AS absent, max(j) AS most FROM t GROUP BY absent",
@@ -226,7 +225,7 @@ QUERIES = [
     "SELECT id FROM t WHERE i IN (SELECT i FROM r)",
     "SELECT id FROM t WHERE i NOT IN (SELECT i FROM r)",
     "SELECT id FROM t WHERE i NOT IN (SELECT i FROM r WHERE i IS NOT NULL)",
-    "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM r WHERE r.i = t.i AND (t.f / 2)::int < 7000)",
+    "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM r WHERE r.i = t.i AND (t.f / 2)::bigint < 7000)",
     "SELECT id, (SELECT max(name) FROM r WHERE r.i = t.i) AS m FROM t",
     "SELECT i FROM t UNION SELECT i FROM r",
     "SELECT i FROM t INTERSECT SELECT i FROM r",
@@ -257,8 +256,9 @@ list_intersect([1], [1]); element_at(map(['a'], [1]), 'a'); aggregate([1], 'sum'
 get_bit('101'::bit, 1); decode(encode(s)); to_binary(s); st_asbinary(s); st_geomfromwkb(s); i << 1; [x for x in [1]]
 s[1:2]; array_slice([1], 1, 1); i::utinyint; i::uinteger; i::ubigint; i::hugeint; s::blob; t::time; trunc(m, 1)
 substring(s, 0, 2); left(s, -2); right(s, -2); split(s, ''); regexp_matches(s, u); regexp_replace(s, 'a', u)
-regexp_matches(s, '(?U)a+'); regexp_matches(s, 'a', 'x'); regexp_replace(s, 'a', '\\0'); log(i, 8); round(f, i)
-date_trunc('decade', t); date_trunc(s, t); date_diff('century', t, v); extract(century from t); date_part(s, t)
+regexp_matches(s, '(?U)a+'); regexp_matches(s, 'a', 'x'); regexp_replace(s, 'l*', '-', 'g')
+regexp_extract_all(s, 'l*'); regexp_replace(s, 'a', '\\0'); log(i, 8); round(f, i); date_trunc('decade', t)
+date_trunc(s, t); date_diff('century', t, v); extract(century from t); date_part(s, t)
 time_bucket(interval '1 month', t); t at time zone 'Europe/Berlin'; t at time zone s; strftime(t, '%U')
 strftime(t, s); strptime(s, '%s'); list(i); array_agg(i); string_agg(u, ','); list(i order by j); row_number() over ()
 first_value(i) over (partition by b)

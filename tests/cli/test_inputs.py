@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli.conftest import LOG, SALES, packed
+from penstock.cli import malformed
 
 TOP = ["country,n", "DE,2", "FR,1", ",1"]
 
@@ -143,3 +144,34 @@ def test_malformed_lines_are_counted(penstock):
     assert result.err == ('note: 1 of 4 lines did not parse; see them: penstock where access.log "raw IS NOT NULL"\n')
     assert penstock("top", "access.log", "--by", "path", "-q").err == ""
     assert penstock("where", "access.log", "raw IS NOT NULL", "-q").lines[1].endswith("not a line of a log")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["top", "--by", "path", "-n", "1"],
+        ["top", "--by", "path,host", "--weight", "bytes"],
+        ["aggregate", "--by", "status", "n=count(*)", "total=sum(bytes)"],
+        ["aggregate", "n=count(path)"],
+        ["aggregate", "--by", "h=upper(host)", "n=count(*)"],
+        ["distinct", "--columns", "path"],
+        ["mode", "--column", "path"],
+    ],
+    ids=" ".join,
+)
+def test_counting_the_malformed_changes_nothing_else(penstock, words):
+    """What is printed is the same with -q, where lines are not counted, whichever way a verb counts them."""
+    verb, *rest = words
+    counted = penstock(verb, "access.log", *rest)
+    quiet = penstock(verb, "access.log", *rest, "-q")
+
+    assert counted.bytes == quiet.bytes and len(quiet.lines) > 1
+    assert counted.err.startswith("note: 1 of 4 lines did not parse")
+
+
+def test_a_verb_that_groups_reads_a_log_once(penstock, monkeypatch):
+    """For `top` and `aggregate` the lines are counted in the pass that answers, not in a second one."""
+    monkeypatch.setattr(malformed, "of_table", lambda *_: pytest.fail("the log was read again"))
+
+    assert "1 of 4 lines" in penstock("top", "access.log", "--by", "path").err
+    assert "1 of 4 lines" in penstock("aggregate", "access.log", "--by", "path", "n=count(*)").err

@@ -1,4 +1,4 @@
-"""How many lines of a log did not parse: counted in the pass that does the rest where a verb groups, else in a second."""
+"""How many lines of a log did not parse, counted in the pass that does the rest where a verb groups."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def counted_along(name: str, table: Table, arguments: Mapping[str, Any]) -> Tabl
     from penstock.patterns.top_n import top_n
     from penstock.tables import columns, query
 
-    counts = {LINES: "count(*)", MALFORMED: "count(raw)"}
+    counts: dict[str, Any] = {LINES: "count(*)", MALFORMED: "count(raw)"}
     if name == "aggregate":
-        grouped = aggregate(table, **(dict(arguments) | counts))
+        grouped = aggregate(table, **arguments, **counts)
     elif name == "top":
         weight = arguments.get("weight")
-        measure = {"n": "count(*)"} if weight is None else {"weight": f"sum({weight})"}
+        measure: dict[str, Any] = {"n": "count(*)"} if weight is None else {"weight": f"sum({weight})"}
         grouped = aggregate(table, arguments["by"], **measure, **counts)
     else:
         return None
@@ -68,8 +68,9 @@ def apart(
     if LINES not in schema.names:
         return schema, batches, None
     kept = pa.schema([field for field in schema if field.name not in (LINES, MALFORMED)])
-    known = first is not None and first.num_rows > 0
-    count = Count(*(int(first[column][0].as_py()) for column in (LINES, MALFORMED))) if known else None
+    count = None
+    if first is not None and first.num_rows:
+        count = Count(*(int(first[column][0].as_py()) for column in (LINES, MALFORMED)))
     return kept, (batch.select(kept.names) for batch in batches), count
 
 

@@ -83,8 +83,7 @@ def _print(
         return reader, next(reader, None)  # before its first rows an engine does the long work
 
     reader, first = attended(engine, begun, task=work.name)
-    batches = chain([] if first is None else [first], reader)
-    schema, batches, count = malformed.apart(reader.schema, first, batches)
+    schema, batches, count = malformed.apart(reader.schema, first, chain([] if first is None else [first], reader))
     if not attended(engine, lambda: show(schema, batches, format, work.summed)):
         say(f"these are the first {SHOWN} rows; all of them: --format csv, or -o PATH")
     return count

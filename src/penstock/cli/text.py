@@ -60,21 +60,20 @@ def csv_line(names: list[str]) -> bytes:
 def csv_lines(batch: pa.RecordBatch, summed: frozenset[str] = frozenset()) -> bytes:
     """Rows as csv. A text is quoted where it must be, and where it is empty: nothing at all is null."""
     cells = [_csv_cells(batch.column(i), summed=name in summed) for i, name in enumerate(batch.schema.names)]
-    return _lines([cell for pair in zip([",", *[","] * len(cells)], cells, strict=False) for cell in pair][1:])
+    return _lines([part for cell in cells for part in (",", cell)][1:])
 
 
 def json_lines(batch: pa.RecordBatch, summed: frozenset[str] = frozenset()) -> bytes:
     """Rows as JSON, one object a line."""
     parts: list[Any] = []
     for i, name in enumerate(batch.schema.names):
-        parts += [f"{', ' if i else '{'}{json.dumps(name, ensure_ascii=False)}: "]
-        parts += [_json_cells(batch.column(i), summed=name in summed)]
-    return _lines([*parts, "}"])
+        parts += [f", {json.dumps(name, ensure_ascii=False)}: ", _json_cells(batch.column(i), summed=name in summed)]
+    return _lines(["{" + parts[0].removeprefix(", "), *parts[1:], "}"])
 
 
 def _csv_cells(column: pa.Array, summed: bool) -> pa.Array:
-    text = plain(column, summed=summed)
-    if not (pa.types.is_string(_bare(column).type) or pa.types.is_nested(_bare(column).type)):
+    text, kind = plain(column, summed=summed), _bare(column).type
+    if _is_literal(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return text
     odd = pc.match_substring_regex(text, ODD.pattern)
     if not pc.any(odd).as_py():
@@ -87,14 +86,19 @@ def _json_cells(column: pa.Array, summed: bool) -> pa.Array:
     text, kind = plain(column, summed=summed), _bare(column).type
     if pa.types.is_floating(kind):
         text = pc.if_else(pc.is_finite(_bare(column)), text, None)
-    elif not (
-        pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind) or pa.types.is_nested(kind)
-    ):
+    elif not (_is_literal(kind) or pa.types.is_nested(kind)):
         if _any(text, r'["\\\x00-\x1f]'):
             text = _each(text, lambda value: json.dumps(value, ensure_ascii=False))
         else:
             text = pc.binary_join_element_wise('"', text, '"', "")
     return pc.fill_null(text, "null")
+
+
+def _is_literal(kind: pa.DataType) -> bool:
+    """Whether JSON has such values itself, unquoted."""
+    return any(
+        is_one(kind) for is_one in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
+    )
 
 
 def _lines(parts: list[Any]) -> bytes:

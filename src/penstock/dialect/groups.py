@@ -20,8 +20,8 @@ def _element(node: exp.Bracket, dialect: str) -> exp.Expr:
     if dialect == "duckdb":
         return node
     [place] = Dialect.get_or_raise("duckdb").generator().bracket_offset_expressions(node)
-    if kind(place) == "integer" and not place.is_number:
-        place = exp.cast(place, "int")
+    if kind(node.this) == "list" and not (place.is_number and place.name != "0"):
+        place = fill("nullif(CAST(x_ AS INT), 0)", "spark", x=place)  # an error there, null here
     return (
         call("substring", node.this, place, 1)
         if kind(node.this) == "text"
@@ -74,23 +74,44 @@ def _filtered(node: exp.AggFunc) -> list[exp.Expr]:
     return [*keys, *(value.expressions if isinstance(value, exp.Distinct) else [value])]
 
 
-def _sorted(node: exp.ArrayAgg | exp.GroupConcat, dialect: str) -> exp.Expr:
+def _listed(node: exp.ArrayAgg, dialect: str) -> exp.Expr:
     """A list is sorted by its own values, holds no nulls, and is empty where there are none."""
+    order, value, by_itself = _order(node)
+    if not by_itself:
+        raise UsageError(f"{node.sql('duckdb')}: another order than the list's own", "order it by the value itself")
+    if dialect == "spark":
+        return _collected(order, value)
+    filtered = exp.Filter(this=node.copy(), expression=exp.Where(this=fill("x_ IS NOT NULL", x=value)))
+    return exp.Coalesce(this=filtered, expressions=[exp.Array()]) if not isinstance(node.parent, exp.Window) else node
+
+
+def _joined(node: exp.GroupConcat, dialect: str) -> exp.Expr:
+    """Texts joined in an order, ties by the text.
+
+    Beside two aggregates of DISTINCT values, Spark 4.3 cannot plan LISTAGG (ClassCastException).
+    """
+    order, value, by_itself = _order(node)
+    separator = node.args.get("separator") or exp.Literal.string(",")
+    if by_itself and dialect == "spark":
+        template = "CASE WHEN count(x_) > 0 THEN array_join(all_, y_) END"
+        return fill(template, "spark", x=value, y=separator, all=_collected(order, value))
+    terms = order.expressions if by_itself else [*order.expressions, exp.Ordered(this=value, nulls_first=False)]
+    ordered = exp.Order(this=order.this.copy(), expressions=[term.copy() for term in terms])
+    return exp.GroupConcat(this=ordered, separator=separator.copy())
+
+
+def _order(node: exp.ArrayAgg | exp.GroupConcat) -> tuple[exp.Order, exp.Expr, bool]:
+    """The order inside an aggregate, the value that is collected, and whether it is ordered by that."""
     order = node.this
     if not isinstance(order, exp.Order):
         raise UsageError(f"the order of {node.sql('duckdb')} is left open", "add one inside: list(x ORDER BY x)")
-    if isinstance(node, exp.GroupConcat):
-        return node
-    term, value = order.expressions[0], order.this
-    distinct = isinstance(value, exp.Distinct)
-    [value] = value.expressions if distinct else [value]
-    if len(order.expressions) > 1 or term.this != value:
-        raise UsageError(f"{node.sql('duckdb')}: another order than the list's own", "order it by the value itself")
-    if dialect == "duckdb":
-        listed = exp.Filter(this=node.copy(), expression=exp.Where(this=fill("x_ IS NOT NULL", x=value)))
-        return exp.Coalesce(this=listed, expressions=[exp.Array()]) if not isinstance(node.parent, exp.Window) else node
-    collected = call("collect_set" if distinct else "collect_list", value)
-    return call("sort_array", collected, exp.var("false" if term.args.get("desc") else "true"))
+    value = order.this.expressions[0] if isinstance(order.this, exp.Distinct) else order.this
+    return order, value, len(order.expressions) == 1 and order.expressions[0].this == value
+
+
+def _collected(order: exp.Order, value: exp.Expr) -> exp.Expr:
+    collected = call("collect_set" if isinstance(order.this, exp.Distinct) else "collect_list", value)
+    return call("sort_array", collected, exp.var("false" if order.expressions[0].args.get("desc") else "true"))
 
 
 def _quantile(node: exp.Median | exp.PercentileCont | exp.PercentileDisc, dialect: str) -> exp.Expr:
@@ -152,8 +173,8 @@ RULES: Rules = {
     exp.ArrayPosition: on_spark(_position),
     "list_position": on_spark(_position),
     exp.Length: on_spark(_length),
-    exp.ArrayAgg: _sorted,
-    exp.GroupConcat: _sorted,
+    exp.ArrayAgg: _listed,
+    exp.GroupConcat: _joined,
     exp.Median: _quantile,
     exp.PercentileCont: _quantile,
     exp.PercentileDisc: _quantile,

@@ -69,13 +69,13 @@ def _round(node: exp.Round, dialect: str) -> exp.Expr:
     decimals = node.args.get("decimals")
     if kind(node.this) != "float":
         return node
+    sign, size = ("/", decimals.this) if isinstance(decimals, exp.Neg) else ("*", decimals)
+    if size is not None and not size.is_int:
+        raise UsageError(f"{node.sql('duckdb')}: the number of digits must be a number", "write it, such as 2")
     if dialect == "duckdb":
         return fill("x_ + 0", x=node)  # never -0.0
-    if decimals is None:
+    if size is None:
         return node
-    sign, size = ("/", decimals.this) if isinstance(decimals, exp.Neg) else ("*", decimals)
-    if not size.is_int:
-        raise UsageError(f"{node.sql('duckdb')}: the number of digits must be a number", "write it, such as 2")
     template = _ROUNDED.format(times=sign, over="*" if sign == "/" else "/", digits=size.name)
     return fill(f"CASE WHEN abs(x_) < 1e22 THEN {template} ELSE x_ END", "spark", x=node.this)
 

@@ -113,6 +113,10 @@ def check(tree: exp.Expr) -> None:
                 raise UsageError(f"{shown} has no one answer on every run and engine", REFUSED[name])
         if reason := _NODES.get(type(node)):
             raise UsageError(f"{node.sql('duckdb')} has no one answer on every run and engine", reason)
+        if isinstance(node, exp.Distinct) and node.args.get("on") is not None:
+            raise UsageError(
+                f"{node.sql('duckdb')} hangs on an order that Spark does not keep", "take ps.top_n, or QUALIFY"
+            )
         if isinstance(node, (exp.Max, exp.Min)) and node.args.get("count") is not None:
             raise UsageError(f"{node.sql('duckdb')}: Spark has no list of the n first", "take ps.top_n")
         if isinstance(node, exp.JSONExtract) and not isinstance(node.parent, (exp.JSONExtract, exp.JSONExtractScalar)):

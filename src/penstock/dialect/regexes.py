@@ -21,13 +21,13 @@ _POSIX = {
 _PIECE = re.compile(
     r"""
     \\Q.*?(?:\\E|$)                # quoted text
-    | \\[pP]\{(?P<script>\^?\w{3,})\}
+    | \\[pP]\{(?P<script>\w+)\}
     | \\.
     | \[:(?P<not>\^?)(?P<posix>[a-z]+):\]
     | \[\^?\]?                     # an opening bracket, with the closing one that is literal after it
     | \(\?(?P<flags>[imsU]+)(?P<end>[:)])
     | \(\?P<
-    | \{(?!\d+(?:,\d*)?\})         # a brace that counts nothing
+    | (?P<brace>\{(?!\d+(?:,\d*)?\}))  # one that counts nothing
     | .
     """,
     re.VERBOSE | re.DOTALL,
@@ -43,14 +43,14 @@ def java_pattern(pattern: str) -> str:
     flags = "".join(found["flags"] for found in _PIECE.finditer(pattern) if found["flags"])
     if "U" in flags:
         raise UsageError(f"the flag U in {pattern} means another thing to each engine", "write *? for an ungreedy *")
-    special = {".": "." if "s" in flags else r"[^\n]", "$": "$" if "m" in flags else r"\z", "(?P<": "(?<", "{": r"\{"}
+    special = {".": "." if "s" in flags else r"[^\n]", "$": "$" if "m" in flags else r"\z", "(?P<": "(?<"}
     inside, written = False, []
     for found in _PIECE.finditer(pattern):
         piece = found[0]
         if found["posix"] and inside:
             written.append(_posix(found["posix"], bool(found["not"]), pattern))
         elif found["script"]:
-            written.append(piece.replace("{", "{Is") if found["script"].isalpha() else piece)
+            written.append(piece.replace("{", "{Is") if len(found["script"]) > 2 else piece)
         elif inside:
             inside = piece != "]"
             written.append({"[": r"\[", "[^": r"\[^", "[]": r"\[]", "&": r"\&"}.get(piece) or _INSIDE.get(piece, piece))
@@ -58,6 +58,8 @@ def java_pattern(pattern: str) -> str:
         elif piece.startswith("["):
             inside = True
             written.append(piece.replace("]", r"\]"))
+        elif found["brace"]:
+            written.append(r"\{")
         elif found["flags"]:
             written.append(f"(?{found['flags'].replace('i', 'iu')}{found['end']}")  # else Java folds ASCII only
         else:

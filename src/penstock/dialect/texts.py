@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from penstock.dialect import regexes
@@ -26,10 +28,22 @@ def _like(node: exp.Like | exp.ILike, dialect: str) -> exp.Expr:
 # -- regular expressions -----------------------------------------------------------------------------------------------
 
 
-def _pattern(node: exp.Expr, flags: exp.Expr | None) -> exp.Literal:
+def _pattern(node: exp.Expr, flags: exp.Expr | None, *, repeated: bool = False) -> exp.Literal:
+    """The pattern in Java's spelling; one that is looked for again and again must match something."""
     text = literal_of(node.expression, "a regular expression")
+    if repeated and _matches_nothing(text):
+        raise UsageError(
+            f"{text} matches the empty text, which each engine finds in other places", "match one letter or more"
+        )
     prefix = regexes.java_flags(literal_of(flags, "the options") if flags is not None else "")
     return exp.Literal.string(regexes.java_pattern(prefix + text))
+
+
+def _matches_nothing(pattern: str) -> bool:
+    try:
+        return re.match(pattern, "") is not None
+    except re.error:  # a pattern that only RE2 knows
+        return False
 
 
 def _matches(node: exp.RegexpLike, dialect: str) -> exp.Expr:
@@ -44,13 +58,14 @@ def _full_match(node: exp.RegexpFullMatch, dialect: str) -> exp.Expr:
 
 
 def _extract(node: exp.RegexpExtract | exp.RegexpExtractAll, dialect: str) -> exp.Expr:
-    pattern, group = _pattern(node, node.args.get("parameters")), node.args.get("group") or exp.convert(0)
+    pattern = _pattern(node, node.args.get("parameters"), repeated=isinstance(node, exp.RegexpExtractAll))
+    group = node.args.get("group") or exp.convert(0)
     name = "regexp_extract" if isinstance(node, exp.RegexpExtract) else "regexp_extract_all"
     return call(name, node.this, pattern, group) if dialect == "spark" else node
 
 
 def _split(node: exp.RegexpSplit, dialect: str) -> exp.Expr:
-    pattern = _pattern(node, None)
+    pattern = _pattern(node, None, repeated=True)
     return call("split", node.this, pattern) if dialect == "spark" else node
 
 
@@ -63,14 +78,15 @@ def _split_by_name(node: exp.Anonymous, dialect: str) -> exp.Expr:
 def _replace(node: exp.RegexpReplace, dialect: str) -> exp.Expr:
     """All matches with the option g, else the first alone, which Spark reaches by a group before it."""
     flags = node.args.get("modifiers")
-    pattern = _pattern(node, flags)
+    every = flags is not None and "g" in flags.name
+    pattern = _pattern(node, flags, repeated=every)
     text = literal_of(node.args["replacement"], "what replaces a match")
+    if r"\0" in text and not every:
+        raise UsageError(r"\0 in a replacement of the first match is on one engine only", "put a group round the whole")
     if dialect == "duckdb":
         return node
-    if flags is not None and "g" in flags.name:
+    if every:
         return call("regexp_replace", node.this, pattern, regexes.java_replacement(text))
-    if r"\0" in text:
-        raise UsageError(r"\0 in a replacement of the first match is on one engine only", "put a group round the whole")
     first = rf"\A((?s:.*?))(?:{pattern.name})"
     return call("regexp_replace", node.this, first, "$1" + regexes.java_replacement(text, behind=1))
 

@@ -88,7 +88,7 @@ class DuckDBEngine:
         text_files.check_options(source.format, options)
         refuse_unlike(source, options)
         if source.format == "arrow":
-            return self._arrow_files(source)
+            return self._in_microseconds(self._arrow_files(source))
         if source.format == "log":
             return self.query(logs.select("blocks", "duckdb"), {"blocks": self.adopt(Blocks(source.paths))})
         if bad_records.is_asked(options):
@@ -98,7 +98,8 @@ class DuckDBEngine:
             statement = bad_records.select(lines, list(source.hive), source, layout, options, dialect)
             return self.query(statement, {name: self.adopt(table) for name, table in blocks.items()})
         with self._opening(source):
-            return self.connection.sql(text_files.duckdb_select(self.connection, source, options))
+            table = self.connection.sql(text_files.duckdb_select(self.connection, source, options))
+        return self._in_microseconds(table)
 
     def layout(self, source: Source, options: Mapping[str, Any]) -> text_files.Layout:
         """What a source of text holds; Spark asks too."""
@@ -226,6 +227,12 @@ class DuckDBEngine:
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read {source.paths[0]} as Arrow: {error}", "is it an Arrow IPC file?") from error
         return self.adopt(dataset)
+
+    def _in_microseconds(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+        """Times of nanoseconds, as pandas writes them, in the microseconds that all else has."""
+        finer = [sql.quote(name) for name, kind in self.columns(table).items() if kind == "TIMESTAMP_NS"]
+        casts = ", ".join(f"CAST({column} AS TIMESTAMP) AS {column}" for column in finer)
+        return self.query(f"SELECT * REPLACE ({casts}) FROM t", {"t": table}) if finer else table
 
     def _stream(self, reader: pa.RecordBatchReader, table: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
         import pyarrow as pa

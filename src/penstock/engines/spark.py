@@ -116,7 +116,12 @@ class SparkEngine:
                 return self._staged(source, options)
             reader = self.session.read.option("basePath", _uri(source.root)) if source.hive else self.session.read
             if source.format == "parquet":
-                return self._parquet(reader, source, options)
+                try:
+                    return self._parquet(reader, source, options)
+                except AnalysisException as error:
+                    if "TIMESTAMP(NANOS" not in str(error):  # which pandas writes, and Spark does not read
+                        raise
+                    return self._staged(source, options)
             if source.format == "log":
                 texts = reader.text(list(map(uri_of, source.paths)))
                 return self.query(logs.select("texts", "spark"), {"texts": texts})
