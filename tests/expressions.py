@@ -198,8 +198,9 @@ covar_samp(id, p); bit_and(k); bit_or(k); bit_xor(k); bool_and(b); bool_or(b); a
 list(i order by i); list(s order by s desc); list(i order by i) filter (where i > 0); list(distinct b order by b)
 array_agg(k order by k); list(i order by i) filter (where false); string_agg(u, ',' order by u)
 string_agg(u, ',' order by u desc) filter (where b); listagg(u, '-' order by u); string_agg(u, ',' order by j desc)
-string_agg(distinct s, '' order by s); group_concat(u, '-' order by u); regr_slope(p, id); regr_intercept(p, id)
-regr_r2(p, id); regr_count(p, id); regr_sxx(p, id); regr_sxy(p, id); regr_syy(p, id); countif(b)
+list(u order by j, k); list(i order by s desc); string_agg(distinct s, '' order by s); group_concat(u, '-' order by u)
+regr_slope(p, id); regr_intercept(p, id); regr_r2(p, id); regr_count(p, id); regr_sxx(p, id); regr_sxy(p, id)
+regr_syy(p, id); countif(b)
 """
 
 QUERIES = [
@@ -260,8 +261,8 @@ regexp_matches(s, '(?U)a+'); regexp_matches(s, 'a', 'x'); regexp_replace(s, 'l*'
 regexp_extract_all(s, 'l*'); regexp_replace(s, 'a', '\\0'); log(i, 8); round(f, i); date_trunc('decade', t)
 date_trunc(s, t); date_diff('century', t, v); extract(century from t); date_part(s, t)
 time_bucket(interval '1 month', t); t at time zone 'Europe/Berlin'; t at time zone s; strftime(t, '%U')
-strftime(t, s); strptime(s, '%s'); list(i); array_agg(i); string_agg(u, ','); list(i order by j); row_number() over ()
-first_value(i) over (partition by b)
+strftime(t, s); strptime(s, '%s'); list(i); array_agg(i); string_agg(u, ','); list(i order by j, k desc)
+row_number() over (); first_value(i) over (partition by b)
 """
 
 

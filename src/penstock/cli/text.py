@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import struct
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -53,7 +54,6 @@ def plain(column: pa.Array, *, summed: bool = False) -> pa.Array:
 
 def csv_line(names: list[str]) -> bytes:
     """The header."""
-    # Not by way of Arrow: making its first array takes pyarrow 0.15 s where pandas is installed.
     return (",".join(f'"{n.replace(QUOTE, 2 * QUOTE)}"' if ODD.search(n) else n for n in names) + "\n").encode()
 
 
@@ -103,10 +103,18 @@ def _is_literal(kind: pa.DataType) -> bool:
 
 def _lines(parts: list[Any]) -> bytes:
     """Join columns and constants by row, each row ended by a line feed."""
-    rows = pc.binary_join_element_wise(*parts, "\n", "", null_handling="replace", null_replacement="")
+    ready = [_constant(part) if isinstance(part, str) else part for part in (*parts, "\n", "")]
+    rows = pc.binary_join_element_wise(*ready, null_handling="replace", null_replacement="")
     _, offsets, data = rows.buffers()
     bounds = memoryview(offsets).cast("i")[rows.offset : rows.offset + len(rows) + 1]
     return memoryview(data)[bounds[0] : bounds[-1]].tobytes() if data is not None else b""
+
+
+def _constant(text: str) -> pa.StringScalar:
+    """A text as Arrow has it. `pa.scalar` would do, but at its first use it imports pandas, if there is one: 0.15 s."""
+    data = text.encode()
+    offsets = struct.pack("ii", 0, len(data))
+    return pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])[0]
 
 
 def _floats(column: pa.Array, summed: bool) -> pa.Array:

@@ -75,43 +75,56 @@ def _filtered(node: exp.AggFunc) -> list[exp.Expr]:
 
 
 def _listed(node: exp.ArrayAgg, dialect: str) -> exp.Expr:
-    """A list is sorted by its own values, holds no nulls, and is empty where there are none."""
-    order, value, by_itself = _order(node)
-    if not by_itself:
-        raise UsageError(f"{node.sql('duckdb')}: another order than the list's own", "order it by the value itself")
+    """A list in a total order, without nulls, and empty where there is nothing in it."""
+    order, value = _total_order(node)
     if dialect == "spark":
         return _collected(order, value)
-    filtered = exp.Filter(this=node.copy(), expression=exp.Where(this=fill("x_ IS NOT NULL", x=value)))
+    present = exp.Where(this=fill("x_ IS NOT NULL", x=value))
+    filtered = exp.Filter(this=exp.ArrayAgg(this=order), expression=present)
     return exp.Coalesce(this=filtered, expressions=[exp.Array()]) if not isinstance(node.parent, exp.Window) else node
 
 
 def _joined(node: exp.GroupConcat, dialect: str) -> exp.Expr:
-    """Texts joined in an order, ties by the text.
+    """Texts joined in a total order.
 
-    Beside two aggregates of DISTINCT values, Spark 4.3 cannot plan LISTAGG (ClassCastException).
+    Not by LISTAGG: beside two aggregates of DISTINCT values Spark 4.3 cannot plan it (ClassCastException).
     """
-    order, value, by_itself = _order(node)
+    order, value = _total_order(node)
     separator = node.args.get("separator") or exp.Literal.string(",")
-    if by_itself and dialect == "spark":
-        template = "CASE WHEN count(x_) > 0 THEN array_join(all_, y_) END"
-        return fill(template, "spark", x=value, y=separator, all=_collected(order, value))
-    terms = order.expressions if by_itself else [*order.expressions, exp.Ordered(this=value, nulls_first=False)]
-    ordered = exp.Order(this=order.this.copy(), expressions=[term.copy() for term in terms])
-    return exp.GroupConcat(this=ordered, separator=separator.copy())
+    if dialect == "duckdb":
+        return exp.GroupConcat(this=order, separator=separator.copy())
+    template = "CASE WHEN count(x_) > 0 THEN array_join(all_, y_) END"
+    return fill(template, "spark", x=value, y=separator, all=_collected(order, value))
 
 
-def _order(node: exp.ArrayAgg | exp.GroupConcat) -> tuple[exp.Order, exp.Expr, bool]:
-    """The order inside an aggregate, the value that is collected, and whether it is ordered by that."""
+def _total_order(node: exp.ArrayAgg | exp.GroupConcat) -> tuple[exp.Order, exp.Expr]:
+    """The order inside an aggregate with its ties broken by the value that is collected, and that value."""
     order = node.this
     if not isinstance(order, exp.Order):
         raise UsageError(f"the order of {node.sql('duckdb')} is left open", "add one inside: list(x ORDER BY x)")
     value = order.this.expressions[0] if isinstance(order.this, exp.Distinct) else order.this
-    return order, value, len(order.expressions) == 1 and order.expressions[0].this == value
+    directions = {bool(term.args.get("desc")) for term in order.expressions}
+    if len(directions) > 1:
+        raise UsageError(f"{node.sql('duckdb')}: an order of two directions", "sort all its terms one way")
+    terms = [term.copy() for term in order.expressions]
+    if terms[-1].this != value:
+        terms.append(exp.Ordered(this=value.copy(), desc=directions.pop(), nulls_first=False))
+    return exp.Order(this=order.this.copy(), expressions=terms), value
 
 
 def _collected(order: exp.Order, value: exp.Expr) -> exp.Expr:
-    collected = call("collect_set" if isinstance(order.this, exp.Distinct) else "collect_list", value)
-    return call("sort_array", collected, exp.var("false" if order.expressions[0].args.get("desc") else "true"))
+    """The values as a list of Spark's, sorted by one struct a value; what is null stands last in both directions."""
+    descending = bool(order.expressions[0].args.get("desc"))
+    direction = exp.var("false" if descending else "true")
+    if len(order.expressions) == 1:
+        name = "collect_set" if isinstance(order.this, exp.Distinct) else "collect_list"
+        return call("sort_array", call(name, value), direction)
+    last = "IS NOT NULL" if descending else "IS NULL"
+    keys = [key for term in order.expressions for key in (fill(f"x_ {last}", x=term.this), term.this)]
+    fields: list[exp.Expr | str] = [part for place, key in enumerate(keys) for part in (f"k{place}", key)]
+    item = call("named_struct", *fields, "item", value)
+    template = "transform(sort_array(collect_list(CASE WHEN x_ IS NOT NULL THEN s_ END), d_), one -> one.item)"
+    return fill(template, "spark", x=value, s=item, d=direction)
 
 
 def _quantile(node: exp.Median | exp.PercentileCont | exp.PercentileDisc, dialect: str) -> exp.Expr:

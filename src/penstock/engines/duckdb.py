@@ -258,6 +258,7 @@ _COPY = {
     "json": {"FORMAT": "json"},
     "ndjson": {"FORMAT": "json"},
 }
+_PINNED = ("TimeZone = 'UTC'", "default_null_order = 'NULLS_LAST'")
 _NARROW = re.compile(r"SCAN|READ_|FILTER|PROJECTION|PARQUET|CSV|DUMMY", re.IGNORECASE)
 
 
@@ -272,8 +273,8 @@ def _pinned(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     if connection not in _LOCKS:
         _LOCKS[connection] = threading.RLock()
         try:
-            # Global, so that the cursors that stream results have them too.
-            connection.execute("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL default_null_order = 'NULLS_LAST'")
+            # For this connection, and for the cursors that stream results.
+            connection.execute("; ".join(f"SET {scope} {setting}" for scope in ("GLOBAL", "SESSION") for setting in _PINNED))
         except duckdb.Error as error:
             raise UsageError(
                 f"this DuckDB connection cannot be used: {_first_line(error)}", "open a new one"
