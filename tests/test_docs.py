@@ -1,4 +1,4 @@
-"""What the docs show is what happens: every example runs, every command prints what the page says, every path exists."""
+"""What the docs show happens: every example runs, every command prints what the page says, every path exists."""
 
 from __future__ import annotations
 

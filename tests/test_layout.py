@@ -97,7 +97,8 @@ def test_imports_flow_one_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "homes"), [("pyspark", ["spark.py"]), ("py4j", ["spark.py"]), ("duckdb", ["duckdb.py"])]
+    ("package", "homes"),
+    [("pyspark", ["spark.py"]), ("py4j", ["spark.py"]), ("duckdb", ["duckdb.py", "text_files.py"])],
 )
 def test_an_engine_is_imported_in_one_file(package: str, homes: list[str]) -> None:
     """Everything else goes through the verbs of `Engine`; the bench and the tests are outside."""

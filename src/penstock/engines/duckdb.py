@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DuckDBEngine"]
 
-_TARGET = re.compile(r"duckdb(?:://(?::memory:|/(.+))?)?")  # three slashes before a relative path, four before a whole one
+# Three slashes before a relative path, four before an absolute one.
+_TARGET = re.compile(r"duckdb(?:://(?::memory:|/(.+))?)?")
 _SETTINGS = {"memory": "memory_limit", "threads": "threads", "scratch": "temp_directory"}
 
 # A connection refuses a second call while one is at work (ResourceInUseException), so every call of ours takes the
@@ -274,7 +275,8 @@ def _pinned(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         _LOCKS[connection] = threading.RLock()
         try:
             # For this connection, and for the cursors that stream results.
-            connection.execute("; ".join(f"SET {scope} {setting}" for scope in ("GLOBAL", "SESSION") for setting in _PINNED))
+            for scope in ("GLOBAL", "SESSION"):
+                connection.execute("; ".join(f"SET {scope} {setting}" for setting in _PINNED))
         except duckdb.Error as error:
             raise UsageError(
                 f"this DuckDB connection cannot be used: {_first_line(error)}", "open a new one"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import shutil
@@ -26,7 +28,8 @@ from penstock.engines import arrow_files, bad_records, file_errors, logs, text_f
 from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
-from penstock.engines.spark_files import file_column, hive_columns, read_text, uri_of
+from penstock.engines.spark_files import WRITE, file_column, hive_columns, read_text, uri_of
+from penstock.engines.spark_types import duckdb_type, spark_arrow
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +54,6 @@ LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
 }
-_TIMESTAMP = "yyyy-MM-dd HH:mm:ss[.SSSSSS]"
 _SETTINGS = {"memory": "spark.driver.memory", "scratch": "spark.local.dir", "threads": "spark.cores.max"}
 
 # Data goes through Arrow here, not through pandas.
@@ -99,12 +101,12 @@ class SparkEngine:
 
     def columns(self, table: DataFrame) -> dict[str, str]:
         """Names and types, from the analysed plan."""
-        return {column.name: _duckdb_type(column.dataType) for column in table.schema.fields}
+        return {column.name: duckdb_type(column.dataType) for column in table.schema.fields}
 
     def adopt(self, data: pa.Table) -> DataFrame:
         """Arrow data through the driver, in the types that Spark has."""
         with _errors("adopting Arrow data", ""):
-            return self.session.createDataFrame(_spark_arrow(data))
+            return self.session.createDataFrame(spark_arrow(data))
 
     def read(self, path: Any, format: str | None = None, **options: Any) -> DataFrame:
         """Files as a lazy DataFrame; see `ps.read`."""
@@ -186,7 +188,7 @@ class SparkEngine:
             batches = self.batches(frame)
             return arrow_files.write(batches, folder, single=single, file_bytes=file_bytes, compression=compression)
         counted = Observation()
-        kind, options = _WRITE[format]
+        kind, options = WRITE[format]
         writer = frame.observe(counted, count(lit(1)).alias("rows")).write.mode("append").options(**options)
         if partition_by:
             writer = writer.partitionBy(*partition_by)
@@ -215,7 +217,9 @@ class SparkEngine:
     def explain(self, table: DataFrame) -> str:
         """Spark's physical plan."""
         with _errors("planning", table):
-            return str(table._explain_string()) if hasattr(table, "_explain_string") else _printed(table)
+            with contextlib.redirect_stdout(io.StringIO()) as text:  # the only public way, classic and Connect
+                table.explain()
+            return text.getvalue()
 
     def is_narrow(self, table: DataFrame) -> bool:
         """No exchange in the physical plan."""
@@ -252,9 +256,7 @@ class SparkEngine:
                 raise
         return True
 
-    def _marked(
-        self, reader: Any, source: Source, layout: text_files.Layout, options: Mapping[str, Any]
-    ) -> DataFrame:
+    def _marked(self, reader: Any, source: Source, layout: text_files.Layout, options: Mapping[str, Any]) -> DataFrame:
         """Lines with those marked that are malformed; see `bad_records`."""
         schema = ", ".join(f"{_quote(name)} STRING" for name in ("value", *source.hive))
         texts = reader.schema(schema).text(list(map(uri_of, source.paths)))
@@ -275,7 +277,7 @@ class SparkEngine:
     def _staged(self, source: Source, options: Mapping[str, Any]) -> DataFrame:
         """What Spark cannot open, copied by the embedded engine to the scratch folder, which the workers must see."""
         folder = tempfile.mkdtemp(prefix="penstock-stage-", dir=self.scratch)
-        weakref.finalize(self.session, _remove, folder)
+        weakref.finalize(self.session, shutil.rmtree, folder, ignore_errors=True)
         with DuckDBEngine.open() as embedded:
             table = embedded.read_source(source, options)
             embedded.write_files(
@@ -326,67 +328,12 @@ def _pin(session: SparkSession) -> SparkSession:
     return session
 
 
-def _remove(folder: str) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-_quote = lambda name: sql.quote(name, "spark")  # noqa: E731 - `sql` is a parameter's name in `query`
-
-_TYPES = {
-    "tinyint": "TINYINT", "smallint": "SMALLINT", "int": "INTEGER", "bigint": "BIGINT", "float": "FLOAT",
-    "double": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN", "date": "DATE", "binary": "BLOB",
-    "timestamp_ntz": "TIMESTAMP", "timestamp": "TIMESTAMP WITH TIME ZONE", "void": "NULL",
-}  # fmt: skip
-
-
-def _duckdb_type(kind: Any) -> str:
-    text = kind.simpleString()
-    if text.startswith("decimal"):
-        return str(text.upper())
-    if text.startswith("array"):
-        return f"{_duckdb_type(kind.elementType)}[]"
-    if text.startswith("map"):
-        return f"MAP({_duckdb_type(kind.keyType)}, {_duckdb_type(kind.valueType)})"
-    if text.startswith("struct"):
-        fields = ", ".join(f"{sql.quote(f.name)} {_duckdb_type(f.dataType)}" for f in kind.fields)
-        return f"STRUCT({fields})"
-    return _TYPES.get(text, str(text.upper()))
-
-
-def _spark_arrow(data: pa.Table) -> pa.Table:
-    """Arrow data in the types that Spark has: no unsigned integers, no dictionaries, times in microseconds."""
-    import pyarrow as pa
-
-    def plain(kind: pa.DataType) -> pa.DataType:
-        if pa.types.is_dictionary(kind):
-            return plain(kind.value_type)
-        if pa.types.is_uint64(kind):
-            return pa.decimal128(20, 0)
-        if pa.types.is_unsigned_integer(kind):
-            return {8: pa.int16(), 16: pa.int32(), 32: pa.int64()}[kind.bit_width]
-        if pa.types.is_timestamp(kind):
-            return pa.timestamp("us", "UTC" if kind.tz else None)
-        if pa.types.is_large_string(kind) or kind == pa.string_view():
-            return pa.string()
-        if pa.types.is_float16(kind):
-            return pa.float32()
-        return kind
-
-    schema = pa.schema([pa.field(f.name, plain(f.type)) for f in data.schema])
-    return data if schema.equals(data.schema) else data.cast(schema, safe=False)
+def _quote(name: str) -> str:
+    return sql.quote(name, "spark")
 
 
 def _uri(path: str) -> str:
     return path if "://" in path else f"file://{os.path.abspath(path)}"
-
-
-def _printed(table: DataFrame) -> str:
-    import contextlib
-    import io
-
-    with contextlib.redirect_stdout(io.StringIO()) as text:
-        table.explain()
-    return text.getvalue()
 
 
 @contextmanager
@@ -409,25 +356,6 @@ def _compress(folder: str) -> None:
         path.unlink()
 
 
-_TIMES = {
-    "timestampNTZFormat": "yyyy-MM-dd HH:mm:ss.SSSSSS",  # else JSON has milliseconds
-    "timestampFormat": "yyyy-MM-dd HH:mm:ss.SSSSSSXXX",
-}
-_CSV = {
-    "header": "true", "quote": '"', "escape": '"', "ignoreLeadingWhiteSpace": "false",
-    "ignoreTrailingWhiteSpace": "false", **_TIMES,
-}  # fmt: skip
-_JSON = {"ignoreNullFields": "false", **_TIMES}
-#: What Spark's writer is told of each format.
-_WRITE: dict[str, tuple[str, dict[str, str]]] = {
-    "parquet": ("parquet", {}),
-    "csv": ("csv", _CSV),
-    "tsv": ("csv", _CSV | {"sep": "\t"}),
-    "json": ("json", _JSON),
-    "ndjson": ("json", _JSON),
-}
-
-#: How each text file was read: one that Spark finds fault with is read again, for the line.
 _TOLD: dict[str, Mapping[str, Any]] = {}
 
 

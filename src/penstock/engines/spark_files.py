@@ -16,7 +16,28 @@ from penstock.engines.files import Source, head
 from penstock.engines.headers import by_header, delimiter, header_of
 from penstock.engines.text_files import Layout, beside, complaint, is_nested
 
-__all__ = ["file_column", "hive_columns", "read_text", "stored_as", "uri_of", "value_of"]
+__all__ = ["WRITE", "file_column", "hive_columns", "read_text", "stored_as", "uri_of", "value_of"]
+
+#: How Spark writes what the other engine writes: the format's name there and its options.
+_TIMES = {
+    "timestampNTZFormat": "yyyy-MM-dd HH:mm:ss.SSSSSS",  # else JSON has milliseconds
+    "timestampFormat": "yyyy-MM-dd HH:mm:ss.SSSSSSXXX",
+}
+_CSV = {
+    "header": "true", "quote": '"', "escape": '"', "ignoreLeadingWhiteSpace": "false",
+    "ignoreTrailingWhiteSpace": "false", **_TIMES,
+}  # fmt: skip
+_JSON = {"ignoreNullFields": "false", **_TIMES}
+#: What Spark's writer is told of each format.
+WRITE: dict[str, tuple[str, dict[str, str]]] = {
+    "parquet": ("parquet", {}),
+    "csv": ("csv", _CSV),
+    "tsv": ("csv", _CSV | {"sep": "\t"}),
+    "json": ("json", _JSON),
+    "ndjson": ("json", _JSON),
+}
+
+#: How each text file was read: one that Spark finds fault with is read again, for the line.
 
 
 def uri_of(path: str) -> str:

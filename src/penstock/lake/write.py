@@ -212,9 +212,7 @@ def _ready(table: Table, target: Target) -> Table:
         column = sql.quote(name, engine.name)
         if kind.endswith("HUGEINT"):  # DuckDB writes it to Parquet as a rounded double
             changed[name] = f"CAST({column} AS DECIMAL(38,0)) AS {column}"
-        elif (
-            name in target.partition_by and kind == "VARCHAR"
-        ):  # Spark makes it null, and cannot read DuckDB's
+        elif name in target.partition_by and kind == "VARCHAR":  # Spark makes it null, and cannot read DuckDB's
             said = sql.literal(f'"{name}" is the empty text in some row, which cannot name a folder', engine.name)
             fail = "raise_error" if engine.name == "spark" else "error"
             changed[name] = f"CASE WHEN {column} = '' THEN {fail}({said}) ELSE {column} END AS {column}"
