@@ -81,3 +81,21 @@ def test_narrow_verbs_keep_the_order_of_the_files(penstock, spark_engine, files)
         ids = [int(line.split(",")[0]) for line in printed.lines[1:]]
 
         assert ids == [*range(10_000, 10_040), *range(3), *range(20_000, 21_200)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["top", "access.log", "--by", "path"],
+        ["aggregate", "access.log", "--by", "status", "n=count(*)"],
+        ["where", "access.log", "status = 200"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_log_is_read_and_counted_alike(penstock, spark_engine, words):
+    """Rows and the number of malformed lines are the same on both engines, counted along or by themselves."""
+    duckdb = penstock(*words)
+    spark = penstock(*words, "-e", "local[2]")
+
+    assert (spark.code, spark.bytes, spark.err) == (0, duckdb.bytes, duckdb.err)
+    assert duckdb.err.startswith("note: 1 of 4 lines did not parse")

@@ -48,7 +48,7 @@ def counted_along(name: str, table: Table, arguments: Mapping[str, Any]) -> Tabl
         return None
     own = [column for column in columns(grouped) if column not in counts]
     found = query(
-        f"WITH g AS MATERIALIZED (SELECT * FROM t) SELECT {sql.quoted(own, prefix='g.')}, s.* FROM g CROSS JOIN "
+        f"WITH g AS (SELECT * FROM t) SELECT {sql.quoted(own, prefix='g.')}, s.* FROM g CROSS JOIN "
         f"(SELECT {', '.join(f'sum({c}) AS {c}' for c in map(sql.quote, counts))} FROM g) AS s",
         t=grouped,
     )

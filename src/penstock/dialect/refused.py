@@ -113,6 +113,8 @@ def check(tree: exp.Expr) -> None:
                 raise UsageError(f"{shown} has no one answer on every run and engine", REFUSED[name])
         if reason := _NODES.get(type(node)):
             raise UsageError(f"{node.sql('duckdb')} has no one answer on every run and engine", reason)
+        if isinstance(node, exp.With) and node.args.get("recursive"):
+            raise UsageError("a recursive query runs on one engine only", "loop in Python over ps.materialize(…)")
         if isinstance(node, exp.Distinct) and node.args.get("on") is not None:
             raise UsageError(
                 f"{node.sql('duckdb')} hangs on an order that Spark does not keep", "take ps.top_n, or QUALIFY"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,7 +45,11 @@ def sampled(source: Source, options: Mapping[str, Any], folder: str) -> Source:
     header = header_of(source.paths[0], source.format, options) if source.format != "json" else []
     pattern = re.compile(_pattern(len(header), re.escape(_mark(source, options))))
     fits = _is_object if source.format == "json" else pattern.fullmatch
-    records = list(islice(filter(fits, _lines(source.paths)), SAMPLE))
+    lines = _lines(source.paths)
+    if source.format != "json" and options.get("header", True):
+        first = next(lines, "")
+        lines = chain([first], (line for line in lines if line != first))
+    records = list(islice(filter(fits, lines), SAMPLE))
     if not records:
         raise InputError(f"no line of {source.paths[0]} is well-formed {source.format}", "is it what its name says?")
     path = Path(folder, f"sample.{'ndjson' if source.format == 'json' else source.format}")

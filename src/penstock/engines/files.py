@@ -216,10 +216,11 @@ def _local(name: str) -> tuple[list[str], str]:
     if path.exists():
         return [name], str(path.parent)
     if glob.has_magic(name):
-        files = sorted(p for p in glob.glob(name, recursive=True) if os.path.isfile(p))
-        if not files:
+        root = _before_magic(name)
+        found = (p for p in glob.glob(name, recursive=True) if is_data(os.path.relpath(p, root)) and os.path.isfile(p))
+        if not (files := sorted(found)):
             raise InputError(f"no file matches {name}", f"it was looked for in {Path.cwd()}")
-        return files, _before_magic(name)
+        return files, root
     raise InputError(f"no such file: {name}", _nearest(path))
 
 

@@ -139,7 +139,8 @@ class SparkEngine:
 
     def query(self, sql: str, tables: Mapping[str, DataFrame]) -> DataFrame:
         """One lazy DataFrame from Spark SQL over named DataFrames; analysed here, so that a mistake shows here."""
-        statement = sql.replace("{", "{{").replace("}", "}}")  # spark.sql formats its text
+        # spark.sql formats its text where it is given tables.
+        statement = sql.replace("{", "{{").replace("}", "}}") if tables else sql
         frames = {f"t{position}": frame for position, frame in enumerate(tables.values())}
         ctes = ", ".join(
             f"{_quote(name)} AS (SELECT * FROM {{{slot}}})" for name, slot in zip(tables, frames, strict=True)
@@ -359,11 +360,18 @@ def _compress(folder: str) -> None:
 _TOLD: dict[str, Mapping[str, Any]] = {}
 
 
+def _told_first(message: str) -> str:
+    """The line that says what happened; what a broadcast or a subquery died of stands behind the first cause."""
+    lines = message.strip().splitlines() or [""]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return causes[0] if causes and "awaitResult" in lines[0] else lines[0]
+
+
 def _ours(error: Exception, step: str, statement: str) -> PenstockError:
     message = str(error)
     if isinstance(error, Py4JJavaError):  # one that PySpark has no class for: its text starts on the second line
         message = message.partition("\n: ")[2]
-    what = f"{step}: {message.strip().splitlines()[0] if message.strip() else type(error).__name__}"
+    what = f"{step}: {_told_first(message) or type(error).__name__}"
     shown = f"the SQL was: {statement}" if statement else ""
     if "No space left on device" in message:
         return OutputError(what, "free some space; what was there before is intact")

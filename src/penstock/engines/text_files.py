@@ -143,8 +143,9 @@ def _json_shape(path: str) -> str:
     first, more, _ = start.partition("\n")
     try:
         json.loads(first or "{}")
-    except json.JSONDecodeError:
-        return "unstructured" if more else "newline_delimited"  # or a line longer than what was looked at
+    except json.JSONDecodeError as error:
+        # No end of the line in sight: it is one object a line, if that is not several.
+        return "unstructured" if more or error.msg == "Extra data" else "newline_delimited"
     return "newline_delimited"
 
 
