@@ -12,6 +12,7 @@ __all__ = ["explained", "file_of"]
 
 _CAST = """if the column changes its type further down, give types={{"{}": "VARCHAR"}}"""
 _BROKEN = "the file is cut short, or not of the format that its name says: fetch or write it again"
+_CONVERT = "convert the file first: iconv -f LATIN1 -t UTF-8"
 _UNLIKE = "give union_by_name=True to read files of several shapes as one table, with nulls where a column is missing"
 
 
@@ -42,7 +43,7 @@ def _csv(found: re.Match[str], message: str) -> tuple[str, str]:
             'correct the line; quote fields that hold the delimiter, or read it with bad="null"'
         )
     if "unicode" in message:
-        return f"{place} is not UTF-8", "convert the file first: iconv -f LATIN1 -t UTF-8"
+        return f"{place} is not UTF-8", _CONVERT
     if cast := re.search(r'when converting column "(.+)". Could not convert string "(.*)" to \'(.+)\'', message):
         return f'{place}: column "{cast[1]}" holds "{cast[2]}", which is no {cast[3]}', _CAST.format(cast[1])
     if "unterminated quote" in message:
@@ -60,10 +61,17 @@ def _json_cast(found: re.Match[str], message: str) -> tuple[str, str]:
     return f"{found[1]}, line {found[2]}: {found[3]}", _CAST.format("column")
 
 
+def _path(file: str) -> str:
+    return unquote(re.sub("^file:/*", "/", file)) if file.startswith("file:") else file
+
+
+def _not_utf8(found: re.Match[str], message: str) -> tuple[str, str]:
+    return f"{_path(found[1])} is not UTF-8", _CONVERT
+
+
 def _value(found: re.Match[str], message: str) -> tuple[str, str]:
     file, column, value, kind = found.groups()
-    file = unquote(re.sub("^file:/*", "/", file)) if file.startswith("file:") else file
-    return f'{file}: column "{column}" holds "{value}", which is no {kind}', _CAST.format(column)
+    return f'{_path(file)}: column "{column}" holds "{value}", which is no {kind}', _CAST.format(column)
 
 
 def _plainly(what: str, hint: str) -> Callable[[re.Match[str], str], tuple[str, str]]:
@@ -81,6 +89,7 @@ _MESSAGES: list[tuple[re.Pattern[str], Callable[[re.Match[str], str], tuple[str,
         (r'in file "(.+?)": column "(.+?)" holds "(.*?)", which is no ([A-Z0-9(),]+)', _value),
         # Ours, from a reader of lines that DuckDB called: `lines.Blocks`.
         (r"reading the Arrow source failed: \w+: (.+?); ([^;]+?)\. Detail: Python exception", _told_already),
+        (r'in file "(.+?)": not UTF-8', _not_utf8),
         # DuckDB
         (r"CSV Error on Line: (\d+)", _csv),
         (r'Malformed JSON in file "(.+?)", at byte \d+ in (line|record)\S* (\d+): ([^\n]+?)\.?\s*(?:\n|$)', _json),
@@ -97,6 +106,5 @@ _MESSAGES: list[tuple[re.Pattern[str], Callable[[re.Match[str], str], tuple[str,
         # Spark
         (r"UNABLE_TO_INFER_SCHEMA", _plainly("no file of these is a whole Parquet file", _BROKEN)),
         (r"CSV header does not conform to the schema", _plainly("the files have different columns", _UNLIKE)),
-        (r"INVALID_UTF8_STRING", _plainly("a file is not UTF-8", "convert it first: iconv -f LATIN1 -t UTF-8")),
     ]
 ]

@@ -123,7 +123,7 @@ def head(path: str, size: int = 1 << 16) -> bytes:
     codec = {".gz": "gzip", ".zst": "zstd"}.get(os.path.splitext(path)[1])
     try:
         with filesystem(path).open(path) if is_remote(path) else open(path, "rb") as file:
-            stream = pa.CompressedInputStream(pa.PythonFile(file), codec) if codec else file
+            stream = pa.CompressedInputStream(pa.PythonFile(file, "r"), codec) if codec else file
             return bytes(stream.read(size))
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"cannot read {path}: {error}", "is it whole, and what its name says?") from error

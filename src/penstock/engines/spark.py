@@ -97,7 +97,8 @@ class SparkEngine:
     @classmethod
     def of(cls, owner: SparkSession | DataFrame) -> SparkEngine:
         """The engine of a live session, or of the one that a DataFrame belongs to."""
-        return cls(_pin(owner if hasattr(owner, "createDataFrame") else owner.sparkSession))
+        # Not by its attributes: a DataFrame of Connect takes any name for a column.
+        return cls(_pin(owner if type(owner).__name__ == "SparkSession" else owner.sparkSession))
 
     def columns(self, table: DataFrame) -> dict[str, str]:
         """Names and types, from the analysed plan."""
@@ -243,7 +244,9 @@ class SparkEngine:
 
     def _opens(self, source: Source) -> bool:
         """Whether Spark's own readers can open the files: the wheel has no S3 client and no zstd for text."""
-        if source.format == "arrow" or (source.format != "parquet" and any(p.endswith(".zst") for p in source.paths)):
+        if source.format == "arrow" or any(Path(path).name.startswith(("_", ".")) for path in source.paths):
+            return False  # Spark takes what is hidden for no data, also where it is named
+        if source.format != "parquet" and any(path.endswith(".zst") for path in source.paths):
             return False
         return not source.remote or self._has_filesystem(source.paths[0])
 

@@ -117,7 +117,7 @@ def _columns(
     for name, kind in layout.kinds.items():
         value = column = sql.quote(spelled(name), "spark")
         if source.format != "json" and kind == "VARCHAR":
-            decoded = f"validate_utf8(CAST(encode({column}, 'ISO-8859-1') AS STRING))" if exact else column
+            decoded = _decoded(column) if exact else column
             value = f"CASE WHEN {column} = '{_EMPTY}' THEN '' ELSE {decoded} END"
         elif is_nested(kind):
             value = f"CAST({column} AS {sql.type_for(kind, 'spark')})"
@@ -126,6 +126,13 @@ def _columns(
             value = f"coalesce({value_of(column, kind)}, CASE WHEN {column} IS NOT NULL THEN raise_error({fault}) END)"
         found.append(f"{value} AS {sql.quote(name, 'spark')}")
     return found + hive_columns(source.hive) + file_column(options)
+
+
+def _decoded(column: str) -> str:
+    """Text that was read as Latin-1, as the UTF-8 that it is."""
+    text = f"try_validate_utf8(CAST(encode({column}, 'ISO-8859-1') AS STRING))"
+    fault = "raise_error(concat('in file \"', _metadata.file_path, '\": not UTF-8'))"
+    return f"coalesce({text}, CASE WHEN {column} IS NOT NULL THEN {fault} END)"
 
 
 def hive_columns(kinds: Mapping[str, str]) -> list[str]:

@@ -118,6 +118,9 @@ def layout_of(connection: duckdb.DuckDBPyConnection, source: Source, options: Ma
     found = zip(sample.columns, sample.types, strict=True)
     elsewhere = {*beside(source, options), *_above(source)}
     kinds = {name: _spelled(kind, _SETTLED) for name, kind in found if name not in elsewhere}
+    told = source.format != "json" and not options.get("union_by_name")
+    if told and len(kinds) != len(header_of(source.paths[0], source.format, options)):
+        _find_fault(connection, source, reader, options)  # the sniffer went by the lines further down
     for name, kind in options.get("types", {}).items():
         if name not in kinds:
             raise ColumnError.missing(name, kinds, source.paths[0])

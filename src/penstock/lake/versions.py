@@ -145,7 +145,7 @@ def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], in
 
 def _publish_file(written: Path, path: Path, mode: str) -> None:
     sync(written)
-    if mode == "error" and not path.exists():
+    if mode == "error" and not (path.exists() and path.stat().st_size == 0):
         try:
             os.link(written, path)  # unlike a rename, this replaces nothing
         except FileExistsError as error:
