@@ -132,7 +132,7 @@ def test_what_hangs_on_the_data_fails_while_running(
     """Overflows and values that do not convert are errors of the engine, once, with its own behind them."""
     made = ps.derive(table([{"k": "a", "v": 1}]), x=expression)
 
-    with pytest.raises(ps.EngineError, match="^running: ") as caught:
+    with pytest.raises(ps.EngineError, match=r"^running: ") as caught:
         engine.batches(made).read_all()
 
     assert caught.value.exit_code == 1

@@ -123,8 +123,9 @@ def _spark_engine() -> type[SparkEngine]:
     try:
         from penstock.engines.spark import SparkEngine
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("pyspark", "py4j", "grpc", "google"):
-            raise MissingExtra.of(str(error.name), "spark") from error
+        package = (error.name or "").partition(".")[0]
+        if package in ("pyspark", "py4j", "grpc", "google"):
+            raise MissingExtra.of(package, "spark") from error
         raise
     return SparkEngine
 

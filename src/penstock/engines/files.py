@@ -265,9 +265,9 @@ def listed(files: Any, name: str) -> list[str]:
 
 
 @contextmanager
-def uploaded(url: str) -> Iterator[str]:
-    """A local folder whose files are behind the URL afterwards."""
-    with tempfile.TemporaryDirectory(prefix="penstock-upload-") as folder:
+def uploaded(url: str, scratch: str | None = None) -> Iterator[str]:
+    """A local folder, within `scratch`, whose files are behind the URL afterwards."""
+    with tempfile.TemporaryDirectory(prefix="penstock-upload-", dir=scratch) as folder:
         yield folder
         filesystem(url).put(f"{folder}/", f"{url}/", recursive=True)
 

@@ -30,6 +30,7 @@ from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
 from penstock.engines.spark_files import WRITE, file_column, hive_columns, read_text, uri_of
 from penstock.engines.spark_types import duckdb_type, spark_arrow
+from penstock.engines.zstd import compress
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ class SparkEngine:
         """Spark's writer. Adaptive execution merges and splits the last shuffle to the wanted file size."""
         late = compression == "zstd" and format not in ("parquet", "arrow")  # the wheel has no zstd for text
         if is_remote(folder) and (late or format == "arrow" or not self._has_filesystem(folder)):
-            with uploaded(folder) as local:
+            with uploaded(folder, self.scratch) as local:
                 return self.write_files(
                     table, local, format, partition_by=partition_by, order=order, single=single, file_bytes=file_bytes,
                     compression=compression,
@@ -197,7 +198,7 @@ class SparkEngine:
         with _errors("writing", table), self._files_of(file_bytes):
             writer.option("compression", "none" if late else compression).format(kind).save(_uri(folder))
             if late:
-                _compress(folder)
+                compress(folder)
             return int(counted.get["rows"])
 
     @contextmanager
@@ -349,15 +350,6 @@ def _errors(step: str, statement: Any) -> Iterator[None]:
         raise
     except (PySparkException, Py4JJavaError, OSError, RuntimeError) as error:
         raise _ours(error, step, statement if isinstance(statement, str) else "") from error
-
-
-def _compress(folder: str) -> None:
-    import pyarrow as pa
-
-    for path in [path for path in Path(folder).rglob("part-*") if path.is_file()]:
-        with path.open("rb") as plain, pa.CompressedOutputStream(f"{path}.zst", "zstd") as packed:
-            shutil.copyfileobj(plain, packed)
-        path.unlink()
 
 
 _TOLD: dict[str, Mapping[str, Any]] = {}

@@ -18,7 +18,6 @@ from penstock.engines.text_files import Layout, beside, complaint, is_nested
 
 __all__ = ["WRITE", "file_column", "hive_columns", "read_text", "stored_as", "uri_of", "value_of"]
 
-#: How Spark writes what the other engine writes: the format's name there and its options.
 _TIMES = {
     "timestampNTZFormat": "yyyy-MM-dd HH:mm:ss.SSSSSS",  # else JSON has milliseconds
     "timestampFormat": "yyyy-MM-dd HH:mm:ss.SSSSSSXXX",
@@ -28,7 +27,7 @@ _CSV = {
     "ignoreTrailingWhiteSpace": "false", **_TIMES,
 }  # fmt: skip
 _JSON = {"ignoreNullFields": "false", **_TIMES}
-#: What Spark's writer is told of each format.
+#: What Spark calls each format that the other engine writes too, and what makes it write the same.
 WRITE: dict[str, tuple[str, dict[str, str]]] = {
     "parquet": ("parquet", {}),
     "csv": ("csv", _CSV),
@@ -36,8 +35,6 @@ WRITE: dict[str, tuple[str, dict[str, str]]] = {
     "json": ("json", _JSON),
     "ndjson": ("json", _JSON),
 }
-
-#: How each text file was read: one that Spark finds fault with is read again, for the line.
 
 
 def uri_of(path: str) -> str:
@@ -99,9 +96,8 @@ def _read_csv(reader: Any, source: Source, layout: Layout, options: Mapping[str,
 
 def _schema(layout: Layout, source: Source, spelled: Callable[[str], str] = str) -> str:
     """The columns as Spark's readers are told them: scalars and Hive values as text, times within JSON with a zone."""
-    kinds = {spelled(name): stored_as(kind) for name, kind in layout.kinds.items()} | dict.fromkeys(
-        source.hive, "STRING"
-    )
+    kinds = {spelled(name): stored_as(kind) for name, kind in layout.kinds.items()}
+    kinds |= dict.fromkeys(source.hive, "STRING")
     return ", ".join(f"{sql.quote(name, 'spark')} {kind}" for name, kind in kinds.items())
 
 

@@ -1,16 +1,31 @@
-"""Whether a zstd file is whole. DuckDB 2.0 reads the rows before the place where one was cut, and says nothing."""
+"""What the engines lack for zstd files.
+
+DuckDB 2.0 reads the rows before the place where a file was cut, and says nothing; Spark's wheel has no zstd for text.
+"""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 from penstock.engines.files import filesystem, is_remote
 from penstock.errors import InputError
 
-__all__ = ["refuse_cut"]
+__all__ = ["compress", "refuse_cut"]
 
 _MAGIC = 0xFD2FB528
 _SKIPPABLE = range(0x184D2A50, 0x184D2A60)
+
+
+def compress(folder: str) -> None:
+    """Compress what Spark wrote into a folder, file by file."""
+    import pyarrow as pa
+
+    for path in [path for path in Path(folder).rglob("part-*") if path.is_file()]:
+        with path.open("rb") as plain, pa.CompressedOutputStream(f"{path}.zst", "zstd") as packed:
+            shutil.copyfileobj(plain, packed)
+        path.unlink()
 
 
 def refuse_cut(path: str) -> None:

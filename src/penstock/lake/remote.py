@@ -15,7 +15,7 @@ from typing import Any
 
 from penstock.engines.files import MANIFEST, filesystem, is_data, listed, live_files
 from penstock.errors import OutputError
-from penstock.lake.versions import Target, renamed, stays
+from penstock.lake.versions import Target, refuse_lost, renamed, stays
 
 __all__ = ["check", "data_files", "publish", "workshop"]
 
@@ -66,6 +66,7 @@ def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], in
     stage = files.unstrip_protocol(folder)
     sizes = {path.removeprefix(f"{stage}/"): files.size(path) for path in listed(files, folder)}
     names = renamed(filter(is_data, sizes), target.ending)
+    refuse_lost(rows, names, folder)
     size = sum(sizes[old] for old in names.values())
     if target.single:
         files.mv(f"{stage}/{next(iter(names.values()))}", target.path)

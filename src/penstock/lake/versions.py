@@ -21,7 +21,7 @@ from penstock.engines.files import format_of, is_data, partition_of
 from penstock.errors import OutputError
 from penstock.lake.swap import aside, exchange, held, sync, sync_tree
 
-__all__ = ["Target", "check", "data_files", "publish", "renamed", "stays", "workshop"]
+__all__ = ["Target", "check", "data_files", "publish", "refuse_lost", "renamed", "stays", "workshop"]
 
 
 class Target(NamedTuple):
@@ -125,11 +125,7 @@ def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], in
     """Make what the engine wrote visible at the path; the files' paths, and their bytes together."""
     written, path = Path(folder), Path(os.path.realpath(target.path))
     names = renamed(data_files(written), target.ending)
-    if rows and not names:
-        raise OutputError(
-            f"the engine wrote {rows} rows, and they are not in {folder}",
-            "its workers must share that folder with this machine",
-        )
+    refuse_lost(rows, names, folder)
     size = sum((written / name).stat().st_size for name in names.values())
     if target.single:
         _publish_file(written / next(iter(names.values())), path, target.mode)
@@ -143,6 +139,15 @@ def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], in
     return tuple(f"{target.path}/{name}" for name in names), size
 
 
+def refuse_lost(rows: int, names: Iterable[str], folder: str) -> None:
+    """Refuse to publish nothing for rows that were written, somewhere."""
+    if rows and not any(names):
+        raise OutputError(
+            f"the engine wrote {rows} rows, and they are not in {folder}",
+            "its workers must share that folder with this machine",
+        )
+
+
 def _publish_file(written: Path, path: Path, mode: str) -> None:
     sync(written)
     if mode == "error" and not (path.exists() and path.stat().st_size == 0):
@@ -150,6 +155,8 @@ def _publish_file(written: Path, path: Path, mode: str) -> None:
             os.link(written, path)  # unlike a rename, this replaces nothing
         except FileExistsError as error:
             raise OutputError(f"{path} appeared meanwhile", 'mode="overwrite" replaces it') from error
+        except OSError:  # a file system without links
+            os.replace(written, path)
     else:
         os.replace(written, path)
     sync(path.parent)

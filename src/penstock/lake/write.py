@@ -184,24 +184,25 @@ def _fitted(table: Table, target: Target, place: Any) -> Table:
     names = place.data_files(target.path) if target.mode in ("append", "overwrite_partitions") else []
     if not names:
         return table
-    if format_of(names[0]) != (there := {"ndjson": "json"}.get(target.format, target.format)):
-        raise UsageError(f"{target.path} holds {format_of(names[0])} files, not {there}", 'use mode="overwrite"')
+    if format_of(names[0]) != (wanted := {"ndjson": "json"}.get(target.format, target.format)):
+        raise UsageError(f"{target.path} holds {format_of(names[0])} files, not {wanted}", 'use mode="overwrite"')
     partitions = list(partition_of(names[0]))
     if partitions != target.partition_by:
         given, had = (", ".join(keys) or "nothing" for keys in (target.partition_by, partitions))
         raise UsageError(f"{target.path} is partitioned by {had}, not by {given}", f"give partition_by={partitions}")
     engine, present = engine_of(table), columns(table)
-    kinds = engine.columns(engine.read(target.path))
-    if kinds.keys() != present.keys():
+    stored = engine.columns(engine.read(f"{target.path.rstrip('/')}/{names[0]}"))  # one file, as they are all alike
+    there = [*stored, *partitions]
+    if set(there) != present.keys():
         raise UsageError(
-            f"{target.path} has the columns {', '.join(kinds)}; the table has {', '.join(present)}",
+            f"{target.path} has the columns {', '.join(there)}; the table has {', '.join(present)}",
             "select the same columns",
         )
     if target.format == "parquet":  # which alone keeps types
-        for name, kind in kinds.items():
-            if name not in partitions and kind != present[name]:
+        for name, kind in stored.items():
+            if kind != present[name]:
                 raise UsageError(f'"{name}" is {kind} in {target.path} and {present[name]} in the table', "cast it")
-    return engine.query(f"SELECT {sql.quoted(kinds, engine.name)} FROM t", {"t": table})
+    return engine.query(f"SELECT {sql.quoted(there, engine.name)} FROM t", {"t": table})
 
 
 def _ready(table: Table, target: Target) -> Table:
