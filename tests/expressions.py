@@ -72,12 +72,13 @@ d::double; m::int; m::bigint; f::bigint; (-2.5)::int; 2.5::int; 3.5::int; 2.5::d
 (i / 3)::bigint; (m * 1.5)::int; round(m)::int; '12'::int; ' 12 '::int; '12.5'::int; '1e3'::int; 1e18::double::bigint
 try_cast(d as int); try_cast(d as bigint); try_cast(s as int); try_cast(s as double); try_cast('abc' as int)
 try_cast(300 as tinyint); m::double; i::double; k::double; '12.5'::double; 'nan'::double; i::decimal(20, 0)
-m::decimal(10, 1); f::decimal(20, 2); f::decimal(30, 4); '12.345'::decimal(10, 2); i::varchar; m::varchar; b::varchar
-d::varchar; e::varchar; f::varchar; (f * 100)::varchar; 1.5::varchar; 1e7::double::varchar; 1e-5::double::varchar
-123456789.123::double::varchar; 0.1::float::varchar; t::varchar; day::varchar; t::date; day::timestamp; 0::boolean
-2::boolean; 'true'::boolean; 't'::boolean; 'yes'::boolean; try_cast(s as date); try_cast(s as timestamp)
-'2024-02-29'::date; '2024-02-29 12:00:00'::timestamp; '2024-02-29T12:00:00Z'::timestamp; date '2024-02-29'
-'2024-02-29 12:00:00+02:00'::timestamptz; timestamp '2024-02-29 12:00:00'; t::timestamptz; [i, j]::varchar[]
+m::decimal(10, 1); f::decimal(20, 2); try_cast(d as decimal(10, 1)); try_cast(e as decimal(5, 1)); f::decimal(30, 4)
+'12.345'::decimal(10, 2); i::varchar; m::varchar; b::varchar; d::varchar; e::varchar; f::varchar; (f * 100)::varchar
+1.5::varchar; 1e7::double::varchar; 1e-5::double::varchar; 123456789.123::double::varchar; 0.1::float::varchar
+t::varchar; day::varchar; t::date; day::timestamp; 0::boolean; 2::boolean; 'true'::boolean; 't'::boolean
+'yes'::boolean; try_cast(s as date); try_cast(s as timestamp); '2024-02-29'::date; '2024-02-29 12:00:00'::timestamp
+'2024-02-29T12:00:00Z'::timestamp; date '2024-02-29'; '2024-02-29 12:00:00+02:00'::timestamptz
+timestamp '2024-02-29 12:00:00'; t::timestamptz; [i, j]::varchar[]
 """
 
 CONDITIONS = """

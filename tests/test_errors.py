@@ -124,7 +124,14 @@ def test_a_wrong_call_fails_when_it_is_made(
 
 
 @pytest.mark.parametrize(
-    "expression", ["v + 9223372036854775807", "k::int", "(v * 1000)::tinyint", "'2024-13-01'::date + v::int"]
+    "expression",
+    [
+        "v + 9223372036854775807",
+        "k::int",
+        "(v * 1000)::tinyint",
+        "'2024-13-01'::date + v::int",
+        "(v * 'nan'::double)::decimal(5, 1)",
+    ],
 )
 def test_what_hangs_on_the_data_fails_while_running(
     engine: Engine, table: Callable[..., Table], expression: str

@@ -117,13 +117,21 @@ def _cast(node: exp.Cast, dialect: str) -> exp.Expr:
         return _tried(spelled) if isinstance(node, exp.TryCast) else spelled
     if target == "decimal" and found == "float":
         digits = node.to.expressions[1].name if len(node.to.expressions) > 1 else "3"
-        whole = fill(_ROUNDED.format(times="*", over="/", digits=digits), "spark", x=node.this)
-        return type(node)(this=whole, to=node.to.copy())
+        rounded = _ROUNDED.format(times="*", over="/", digits=digits)
+        # What is no number is an error on DuckDB; Spark's cast makes it null, ANSI or not.
+        other = "NULL" if isinstance(node, exp.TryCast) else "raise_error(concat(x_, ' is no DECIMAL'))"
+        whole = fill(f"if(x_ = double('nan') OR abs(x_) = double('inf'), {other}, {rounded})", "spark", x=node.this)
+        return _recast(node, this=whole)
     if target == "text" and found in ("", "float"):
         return fill(_PRINTED if found else _PRINTED_IF_FLOAT, "spark", x=node.this)
     if to in ("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"):  # plain TIMESTAMP is naive in our sessions
-        return type(node)(this=node.this.copy(), to=exp.DataType.build("timestamp_ltz", dialect="spark"))
+        return _recast(node, to=exp.DataType.build("timestamp_ltz", dialect="spark"))
     return node
+
+
+def _recast(node: exp.Cast, **changed: exp.Expr) -> exp.Cast:
+    """The same cast, or try at one, with another operand or type."""
+    return type(node)(**{**node.copy().args, **changed})
 
 
 def _tried(tree: exp.Expr) -> exp.Expr:

@@ -34,6 +34,7 @@ _SETTINGS = {"memory": "memory_limit", "threads": "threads", "scratch": "temp_di
 # A connection refuses a second call while one is at work (ResourceInUseException), so every call of ours takes the
 # connection's lock. Kept beside the connection: two engines over one connection must share it.
 _LOCKS: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, threading.RLock] = weakref.WeakKeyDictionary()
+_FIRST_USE = threading.Lock()
 
 # A query over several relations names the others in its text only; their Arrow sources live as long as they do.
 _INPUTS: weakref.WeakKeyDictionary[duckdb.DuckDBPyRelation, tuple[Any, ...]] = weakref.WeakKeyDictionary()
@@ -271,16 +272,17 @@ def _operators(plan: list[dict[str, Any]]) -> Iterator[str]:
 
 def _pinned(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Give a connection its lock and the session settings that our meanings rest on, once."""
-    if connection not in _LOCKS:
-        _LOCKS[connection] = threading.RLock()
-        try:
-            # For this connection, and for the cursors that stream results.
-            for scope in ("GLOBAL", "SESSION"):
-                connection.execute("; ".join(f"SET {scope} {setting}" for setting in _PINNED))
-        except duckdb.Error as error:
-            raise UsageError(
-                f"this DuckDB connection cannot be used: {_first_line(error)}", "open a new one"
-            ) from error
+    with _FIRST_USE:
+        if connection not in _LOCKS:
+            try:
+                # For this connection, and for the cursors that stream results.
+                for scope in ("GLOBAL", "SESSION"):
+                    connection.execute("; ".join(f"SET {scope} {setting}" for setting in _PINNED))
+            except duckdb.Error as error:
+                raise UsageError(
+                    f"this DuckDB connection cannot be used: {_first_line(error)}", "open a new one"
+                ) from error
+            _LOCKS[connection] = threading.RLock()
     return connection
 
 

@@ -89,8 +89,6 @@ class SparkEngine:
         for key, value in (PINNED | config).items():
             builder = builder.config(key, value)
         owned = master.startswith("sc://") or SparkSession.getActiveSession() is None
-        # Spark's Python client prints a JSON line for every exception that it raises; ours carry the message.
-        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
         with _errors(f"opening {target}", ""):
             session = builder.getOrCreate()
         return cls(_pin(session), target, owned, settings.get("scratch"))
@@ -326,6 +324,8 @@ def _on_this_machine(master: str) -> bool:
 
 
 def _pin(session: SparkSession) -> SparkSession:
+    # Spark's Python client prints a JSON line for every exception that it raises; ours carry the message.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     if session not in _pinned:
         for key, value in PINNED.items():
             session.conf.set(key, value)

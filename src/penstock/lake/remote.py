@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,7 @@ from penstock.lake.versions import Target, refuse_lost, renamed, stays
 
 __all__ = ["check", "data_files", "publish", "workshop"]
 
+AT_ONCE = 16  # requests
 _HIDDEN = MANIFEST.partition("/")[0]
 
 
@@ -75,7 +77,13 @@ def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], in
     before = data_files(root)
     if live_files(files, root) is None:  # or what comes now would be visible at once
         _put_manifest(files, root, before)
-    files.mv([f"{stage}/{old}" for old in names.values()], [f"{root}/{name}" for name in names])
+
+    def move(name: str, old: str) -> None:
+        files.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+        files.mv(f"{stage}/{old}", f"{root}/{name}")
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(move, names, names.values()))
     kept = list(filter(stays(target.mode, names), before))
     _put_manifest(files, root, [*kept, *names])
     _remove_unlisted(files, root)
