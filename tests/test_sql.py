@@ -90,6 +90,15 @@ def test_a_query_means_one_thing(both: dict[str, Any], text: str) -> None:
     assert_tables_equal(one, other, ordered="ORDER BY" in text and "OVER" not in text)
 
 
+@pytest.mark.parametrize("order", ["d // 2", "round(f, 2) desc", "i % 3, f::bigint desc", "upper(s) desc", "k // 2, t"])
+def test_an_order_means_one_thing(both: dict[str, Any], order: str) -> None:
+    """Expressions in an order are computed alike on both engines, whole and as the first rows of groups."""
+    one, other = both.values()
+
+    assert_tables_equal(ps.sort(one, order), ps.sort(other, order), ordered=True)
+    assert_tables_equal(ps.top_n(one, "b", order, n=2), ps.top_n(other, "b", order, n=2))
+
+
 def test_floats_round_alike_to_the_last_bit(duckdb_engine: Any, spark_engine: Any) -> None:
     """Half-way floats, which no binary number is exactly, are rounded, cast and printed as the same digits."""
     floats = pa.table({"id": range(4000), "f": [(n - 2000) / 8 + n % 7 * 0.005 for n in range(4000)]})

@@ -97,13 +97,14 @@ def _fragment(t: Table, node: exp.Expr, dialect: str) -> str | None:
     """The engine's own text for an aggregate on which the engines differ, or None where they agree."""
     if isinstance(node, (exp.ArgMax, exp.ArgMin)):
         x, y = node.this.sql("duckdb"), node.expression.sql("duckdb")
-        order = [(sql.Order(y, isinstance(node, exp.ArgMax)), type_of(t, y)), (sql.Order(x), type_of(t, x))]
-        x_native, y_native = sql.spell(x, dialect), sql.spell(y, dialect)
+        highest, least = sql.Order(y, isinstance(node, exp.ArgMax), columns(t)), sql.Order(x, types=columns(t))
+        order = [(highest, type_of(t, y)), (least, type_of(t, x))]
+        x_native, y_native = least.spelled(dialect), highest.spelled(dialect)
         first = f"min_by({x_native}, {sql.sort_key(order, dialect)})"
         return f"{first} FILTER (WHERE ({x_native}) IS NOT NULL AND ({y_native}) IS NOT NULL)"
     if isinstance(node, exp.Sum) and dialect == "spark" and not isinstance(node.this, exp.Distinct):
         value = node.this.sql("duckdb")
-        return _exact_sum(sql.spell(value, dialect)) if type_of(t, value) == "BIGINT" else None
+        return _exact_sum(sql.spell(value, dialect, columns(t))) if type_of(t, value) == "BIGINT" else None
     return None
 
 

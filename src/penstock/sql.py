@@ -109,10 +109,16 @@ class Order(NamedTuple):
 
     expression: str
     descending: bool = False
+    types: Mapping[str, str] | None = None
+    """Those of the table's columns, for `spell`."""
+
+    def spelled(self, dialect: str) -> str:
+        """The expression alone."""
+        return spell(self.expression, dialect, self.types)
 
     def text(self, dialect: str = "duckdb") -> str:
         """The term for an ORDER BY."""
-        return f"{spell(self.expression, dialect)} {'DESC' if self.descending else 'ASC'} NULLS LAST"
+        return f"{self.spelled(dialect)} {'DESC' if self.descending else 'ASC'} NULLS LAST"
 
 
 def expression(text: str) -> exp.Expr:
@@ -121,17 +127,17 @@ def expression(text: str) -> exp.Expr:
     return tree
 
 
-def orders(order: str | Iterable[str]) -> list[Order]:
-    """The terms of `"amount desc, ts"`, or of a list of such.
+def orders(order: str | Iterable[str], types: Mapping[str, str] | None = None) -> list[Order]:
+    """The terms of `"amount desc, ts"`, or of a list of such, over columns of these types.
 
-    >>> orders("amount desc, lower(name)")
-    [Order(expression='amount', descending=True), Order(expression='LOWER(name)', descending=False)]
+    >>> [term.text() for term in orders("amount desc, lower(name)")]
+    ['amount DESC NULLS LAST', 'LOWER(name) ASC NULLS LAST']
     """
     text = order if isinstance(order, str) else ", ".join(order)
     if not text.strip():
         raise UsageError("the order is empty", 'name columns, each with its direction: "amount desc, ts"')
     clause = _parsed(f"SELECT 1 ORDER BY {text}", text).args["order"]
-    return [Order(term.this.sql("duckdb"), bool(term.args.get("desc"))) for term in clause.expressions]
+    return [Order(term.this.sql("duckdb"), bool(term.args.get("desc")), types) for term in clause.expressions]
 
 
 def columns_of(text: str) -> list[str]:
@@ -222,14 +228,16 @@ def sort_key(terms: Iterable[tuple[Order, str]], dialect: str) -> str:
     (DuckDB: 5.7 s against 1.3 s for the top 10 of 676 countries in 20 M rows; Spark: 26 s against 8.3 s).
     """
     if dialect == "duckdb":
-        pairs = (f"{spell(o.expression, dialect)}, '{'DESC' if o.descending else 'ASC'} NULLS LAST'" for o, _ in terms)
+        pairs = (
+            f"{order.spelled(dialect)}, '{'DESC' if order.descending else 'ASC'} NULLS LAST'" for order, _ in terms
+        )
         return f"create_sort_key({', '.join(pairs)})"
     fields = [field for order, kind in terms for field in _spark_key_fields(order, kind)]
     return f"struct({', '.join(fields)})"
 
 
 def _spark_key_fields(order: Order, kind: str) -> list[str]:
-    value = spell(order.expression, "spark")
+    value = order.spelled("spark")
     absent = f"({value}) IS NULL"  # false sorts before true: nulls last
     if not order.descending:
         return [absent, value]

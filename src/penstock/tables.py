@@ -195,7 +195,7 @@ def total_order(table: Table, order: str | Sequence[str]) -> list[tuple[sql.Orde
     """
     present = columns(table)
     terms, named = [], set()
-    for term in sql.orders(order):
+    for term in sql.orders(order, present):
         resolve_in(present, sql.columns_of(term.expression))
         plain = sql.plain_column(term.expression)
         named.update(resolve_in(present, [plain]) if plain else [])

@@ -97,8 +97,9 @@ def _kind_of_type(text: str) -> str:
 def note_kinds(tree: exp.Expr, types: Mapping[str, str]) -> None:
     """Write on the columns of an expression what their table's types say."""
     known = {name.casefold(): _kind_of_type(text) for name, text in types.items()}
+    bound = {parameter.name for function in tree.find_all(exp.Lambda) for parameter in function.expressions}
     for column in tree.find_all(exp.Column):
-        if not column.table and (found := known.get(column.name.casefold())):
+        if not column.table and column.name not in bound and (found := known.get(column.name.casefold())):
             column.meta["kind"] = found
 
 

@@ -155,7 +155,7 @@ def _order(table: Table, sort_by: str | Sequence[str]) -> str:
     if not sort_by:
         return ""
     engine, present = engine_of(table), columns(table)
-    terms = sql.orders(sort_by)
+    terms = sql.orders(sort_by, present)
     for term in terms:
         resolve_in(present, sql.columns_of(term.expression))
     return ", ".join(term.text(engine.name) for term in terms)

@@ -96,7 +96,7 @@ def _nth_value_first(keys: list[str], present: Iterable[str], terms: list[tuple[
     value, cut = (sql.quote(sql.unused(name, present)) for name in ("first", "cut"))
     partition = f"PARTITION BY {sql.quoted(keys)} " if keys else ""
     direction, least, reaches = ("DESC", "min", ">=") if first.descending else ("ASC", "max", "<=")
-    native_value = sql.spell(first.expression, "duckdb")
+    native_value = first.spelled("duckdb")
     # 1. The n first values of each group. 2. The last of them; null if a null is among them: then every row stays.
     heap = (
         f"SELECT {', '.join([*map(sql.quote, keys), f'{native_value} AS {value}'])} FROM t "
