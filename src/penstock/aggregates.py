@@ -11,7 +11,7 @@ from penstock.dialect.groups import without_filters
 from penstock.errors import UsageError
 from penstock.tables import Table, columns, engine_of, portable, type_of
 
-__all__ = ["PORTABLE", "check", "group", "is_aggregate"]
+__all__ = ["PORTABLE", "check", "computes", "group", "is_aggregate"]
 
 #: Aggregates that give one answer on both engines, by the names of our dialect.
 PORTABLE = (
@@ -19,12 +19,12 @@ PORTABLE = (
     "corr", "count", "count_if", "covar_pop", "covar_samp", "list", "max", "median", "min", "quantile_cont",
     "quantile_disc", "stddev", "stddev_pop", "string_agg", "sum", "var_pop", "variance",
 )  # fmt: skip
-_NUMERIC = (
+_COMPUTING = (
     exp.Avg, exp.Corr, exp.CovarPop, exp.CovarSamp, exp.Median, exp.PercentileCont, exp.Stddev, exp.StddevPop,
     exp.StddevSamp, exp.Sum, exp.Variance, exp.VariancePop,
 )  # fmt: skip
 _NODES = (
-    *_NUMERIC, exp.AnyValue, exp.ApproxDistinct, exp.ArgMax, exp.ArgMin, exp.ArrayAgg, exp.BitwiseAndAgg,
+    *_COMPUTING, exp.AnyValue, exp.ApproxDistinct, exp.ArgMax, exp.ArgMin, exp.ArrayAgg, exp.BitwiseAndAgg,
     exp.BitwiseOrAgg, exp.Count, exp.CountIf, exp.GroupConcat, exp.LogicalAnd, exp.LogicalOr, exp.Max, exp.Min,
     exp.PercentileDisc,
 )  # fmt: skip
@@ -43,6 +43,11 @@ def group(t: Table, keys: Sequence[str], aggregates: Mapping[str, str]) -> Table
 def is_aggregate(node: exp.Expr) -> bool:
     """Whether a node is an aggregate with one answer on both engines."""
     return isinstance(node, _NODES)
+
+
+def computes(text: str) -> bool:
+    """Whether an aggregate computes with numbers. The others hand on a value that stands in the input."""
+    return sql.expression(text).find(*_COMPUTING) is not None
 
 
 def check(text: str) -> exp.Expr:
@@ -85,7 +90,7 @@ def _spelled(t: Table, text: str) -> str:
 
 
 def _check_types(t: Table, tree: exp.Expr) -> None:
-    for node in tree.find_all(*_NUMERIC):
+    for node in tree.find_all(*_COMPUTING):
         value = (node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this).sql("duckdb")
         kind = type_of(t, value)
         if kind in ("VARCHAR", "BLOB", "BOOLEAN", "DATE") or kind.startswith("TIME"):

@@ -48,11 +48,10 @@ def _draw(engine: Engine, outcome: Future[T], task: str) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    done = getattr(engine, "progress", lambda: None)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         number = bar.add_task(task, total=None)
         while not outcome.done():
-            share = done()
+            share = engine.progress()
             bar.update(number, total=None if share is None else 1.0, completed=share or 0.0)
             wait([outcome], timeout=BETWEEN_LOOKS)

@@ -35,7 +35,9 @@ def written_order(pattern: Pattern, result: Table, arguments: Mapping[str, Any])
 
 def summed(arguments: Mapping[str, Any], expressions: Mapping[str, str]) -> frozenset[str]:
     """The columns of a result that were added up, so that their last digits depend on the order of addition."""
-    added = {name for name, expression in expressions.items() if _adds(expression)}
+    from penstock.aggregates import computes
+
+    added = {name for name, expression in expressions.items() if computes(expression)}
     return frozenset(added | ({"weight"} if arguments.get("weight") else set()))
 
 
@@ -66,12 +68,3 @@ def _as_read(result: Table, inputs: Inputs) -> Table:
         {"duckdb": "SELECT * FROM t", "spark": f"SELECT * FROM t ORDER BY {place}, monotonically_increasing_id()"},
         t=result,
     )
-
-
-def _adds(expression: str) -> bool:
-    """Whether an aggregate computes with floats. The others hand on a value that stands in the input."""
-    from sqlglot import exp
-
-    counted = (exp.Sum, exp.Avg, exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Variance, exp.VariancePop, exp.Corr)
-    estimated = (exp.CovarPop, exp.CovarSamp, exp.Median, exp.PercentileCont)
-    return sql.expression(expression).find(*counted, *estimated) is not None

@@ -36,6 +36,14 @@ _SETTINGS = {"memory": "memory_limit", "threads": "threads", "scratch": "temp_di
 _LOCKS: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, threading.RLock] = weakref.WeakKeyDictionary()
 _FIRST_USE = threading.Lock()
 
+# The connections that stream results: each has a state of its own, which `cancel` and `progress` must ask as well.
+_STREAMS: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, weakref.WeakSet[duckdb.DuckDBPyConnection]] = (
+    weakref.WeakKeyDictionary()
+)
+
+# `query_progress` answers only where the bar is on. Nothing is drawn.
+_BAR = "SET enable_progress_bar = true; SET enable_progress_bar_print = false; SET progress_bar_time = 0"
+
 # A query over several relations names the others in its text only; their Arrow sources live as long as they do.
 _INPUTS: weakref.WeakKeyDictionary[duckdb.DuckDBPyRelation, tuple[Any, ...]] = weakref.WeakKeyDictionary()
 
@@ -131,8 +139,10 @@ class DuckDBEngine:
         """Stream the rows on a connection of their own, so that this one stays free for others."""
         with self._at_work("running", table):
             cursor = self.connection.cursor()
+            cursor.execute(_BAR)
+            _STREAMS.setdefault(self.connection, weakref.WeakSet()).add(cursor)
             try:
-                return self._stream(cursor.sql(table.sql_query()).to_arrow_reader(), table)
+                return self._stream(cursor, table)
             except duckdb.CatalogException:  # a temporary table or view is seen by its own connection only
                 return table.to_arrow_table().to_reader()
 
@@ -183,9 +193,15 @@ class DuckDBEngine:
             plan = json.loads(self.connection.sql(f"EXPLAIN (FORMAT json) {table.sql_query()}").fetchall()[0][1])
         return all(_NARROW.search(operator) for operator in _operators(plan))
 
+    def progress(self) -> float | None:
+        """How much of what runs is done, from 0 to 1, as DuckDB guesses it."""
+        known = max(connection.query_progress() for connection in self._connections())
+        return known / 100 if known >= 0 else None
+
     def cancel(self) -> None:
-        """Interrupt the statement at work; it ends with an error."""
-        self.connection.interrupt()
+        """Interrupt the statements at work; they end with an error."""
+        for connection in self._connections():
+            connection.interrupt()
 
     def close(self) -> None:
         """Close the connection."""
@@ -236,12 +252,18 @@ class DuckDBEngine:
         casts = ", ".join(f"CAST({column} AS TIMESTAMP) AS {column}" for column in finer)
         return self.query(f"SELECT * REPLACE ({casts}) FROM t", {"t": table}) if finer else table
 
-    def _stream(self, reader: pa.RecordBatchReader, table: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
+    def _connections(self) -> list[duckdb.DuckDBPyConnection]:
+        return [self.connection, *_STREAMS.get(self.connection, ())]
+
+    def _stream(self, cursor: duckdb.DuckDBPyConnection, table: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
         import pyarrow as pa
+
+        reader = cursor.sql(table.sql_query()).to_arrow_reader()
 
         def rows() -> Iterator[pa.RecordBatch]:
             with _errors("running", table):
                 yield from reader
+            cursor.close()  # and alive until here: a connection that is gone cannot be interrupted
 
         return pa.RecordBatchReader.from_batches(reader.schema, rows())
 

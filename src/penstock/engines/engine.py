@@ -64,6 +64,9 @@ class Engine(Protocol):
     def is_narrow(self, table: Table) -> bool:
         """Whether the plan only reads, filters and projects, so that running it twice costs two reads at most."""
 
+    def progress(self) -> float | None:
+        """How much of what is running is done, from 0 to 1, where the engine knows."""
+
     def cancel(self) -> None:
         """Stop what is running now."""
 

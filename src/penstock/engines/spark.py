@@ -18,20 +18,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
-from pyspark.errors import AnalysisException, ParseException, PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql.functions import count, lit
 from pyspark.sql.types import StringType, StructField, StructType
 
 from penstock import sql
-from penstock.engines import arrow_files, bad_records, file_errors, logs, text_files
+from penstock.engines import arrow_files, bad_records, logs, text_files
 from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
+from penstock.engines.spark_errors import TOLD, errors
 from penstock.engines.spark_files import WRITE, file_column, hive_columns, read_text, uri_of
 from penstock.engines.spark_types import duckdb_type, spark_arrow
 from penstock.engines.zstd import compress
-from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
+from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,7 +90,7 @@ class SparkEngine:
         for key, value in (PINNED | config).items():
             builder = builder.config(key, value)
         owned = master.startswith("sc://") or SparkSession.getActiveSession() is None
-        with _errors(f"opening {target}", ""):
+        with errors(f"opening {target}", ""):
             session = builder.getOrCreate()
         return cls(_pin(session), target, owned, settings.get("scratch"))
 
@@ -105,7 +106,7 @@ class SparkEngine:
 
     def adopt(self, data: pa.Table) -> DataFrame:
         """Arrow data through the driver, in the types that Spark has."""
-        with _errors("adopting Arrow data", ""):
+        with errors("adopting Arrow data", ""):
             return self.session.createDataFrame(spark_arrow(data))
 
     def read(self, path: Any, format: str | None = None, **options: Any) -> DataFrame:
@@ -113,7 +114,7 @@ class SparkEngine:
         source = resolve(path, format)
         text_files.check_options(source.format, options)
         refuse_unlike(source, options)
-        with _errors(f"reading {source.paths[0]}", ""):
+        with errors(f"reading {source.paths[0]}", ""):
             if not self._opens(source):
                 return self._staged(source, options)
             reader = self.session.read.option("basePath", _uri(source.root)) if source.hive else self.session.read
@@ -134,7 +135,7 @@ class SparkEngine:
                 return self._marked(reader, source, layout, options)
             if layout.shape == "unstructured":
                 return self._staged(source, options)
-            _TOLD.update(dict.fromkeys(map(os.path.abspath, source.paths), options))
+            TOLD.update(dict.fromkeys(map(os.path.abspath, source.paths), options))
             return read_text(reader, source, layout, options)
 
     def query(self, sql: str, tables: Mapping[str, DataFrame]) -> DataFrame:
@@ -148,21 +149,21 @@ class SparkEngine:
         head, separator, rest = statement.lstrip().partition(" ")
         if ctes:
             statement = f"WITH {ctes}" + (f", {rest}" if separator and head.upper() == "WITH" else f" {statement}")
-        with _errors("planning", sql):
+        with errors("planning", sql):
             frame = self.session.sql(statement, **frames)
             frame.schema  # noqa: B018 - Connect analyses only when asked
             return frame
 
     def materialize(self, table: DataFrame) -> DataFrame:
         """The rows kept by the executors; a lost one's part is computed again."""
-        with _errors("materializing", table):
+        with errors("materializing", table):
             kept = table.persist()
             kept.count()
             return kept
 
     def batches(self, table: DataFrame) -> pa.RecordBatchReader:
         """The rows as Arrow, through the driver."""
-        with _errors("running", table):
+        with errors("running", table):
             return table.toArrow().to_reader()
 
     def write_files(
@@ -193,7 +194,7 @@ class SparkEngine:
         writer = frame.observe(counted, count(lit(1)).alias("rows")).write.mode("append").options(**options)
         if partition_by:
             writer = writer.partitionBy(*partition_by)
-        with _errors("writing", table), self._files_of(file_bytes):
+        with errors("writing", table), self._files_of(file_bytes):
             writer.option("compression", "none" if late else compression).format(kind).save(_uri(folder))
             if late:
                 compress(folder)
@@ -217,7 +218,7 @@ class SparkEngine:
 
     def explain(self, table: DataFrame) -> str:
         """Spark's physical plan."""
-        with _errors("planning", table):
+        with errors("planning", table):
             with contextlib.redirect_stdout(io.StringIO()) as text:  # the only public way, classic and Connect
                 table.explain()
             return text.getvalue()
@@ -225,6 +226,14 @@ class SparkEngine:
     def is_narrow(self, table: DataFrame) -> bool:
         """No exchange in the physical plan."""
         return "Exchange" not in self.explain(table)
+
+    def progress(self) -> float | None:
+        """How many tasks of the stages at work are done. Connect does not say."""
+        context = getattr(self.session, "_sc", None)  # the public name raises on Connect
+        tracker = context.statusTracker() if context else None
+        stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()] if tracker else []
+        tasks = sum(stage.numTasks for stage in stages if stage)
+        return sum(stage.numCompletedTasks for stage in stages if stage) / tasks if tasks else None
 
     def cancel(self) -> None:
         """Stop the session's jobs; they end with an error."""
@@ -339,57 +348,3 @@ def _quote(name: str) -> str:
 
 def _uri(path: str) -> str:
     return path if "://" in path else f"file://{os.path.abspath(path)}"
-
-
-@contextmanager
-def _errors(step: str, statement: Any) -> Iterator[None]:
-    """Raise Spark's errors as ours, once, with the step and the SQL."""
-    try:
-        yield
-    except PenstockError:
-        raise
-    except (PySparkException, Py4JJavaError, OSError, RuntimeError) as error:
-        raise _ours(error, step, statement if isinstance(statement, str) else "") from error
-
-
-_TOLD: dict[str, Mapping[str, Any]] = {}
-
-
-def _told_first(message: str) -> str:
-    """The line that says what happened; what a broadcast or a subquery died of stands behind the first cause."""
-    lines = message.strip().splitlines() or [""]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return causes[0] if causes and "awaitResult" in lines[0] else lines[0]
-
-
-def _ours(error: Exception, step: str, statement: str) -> PenstockError:
-    message = str(error)
-    if isinstance(error, Py4JJavaError):  # one that PySpark has no class for: its text starts on the second line
-        message = message.partition("\n: ")[2]
-    what = f"{step}: {_told_first(message) or type(error).__name__}"
-    shown = f"the SQL was: {statement}" if statement else ""
-    if "No space left on device" in message:
-        return OutputError(what, "free some space; what was there before is intact")
-    if told := file_errors.explained(message) or _fault(file_errors.file_of(message)):
-        return told
-    if any(
-        sign in message
-        for sign in ("MALFORMED_RECORD", "FAILED_READ_FILE", "CANNOT_READ_FILE", "Unexpected end of", "PATH_NOT_FOUND")
-    ):
-        return InputError(what, "the file may be broken, cut short, or not of the format that its name says")
-    if isinstance(error, (AnalysisException, ParseException)):
-        return UsageError(what, shown)
-    return EngineError(what, shown)
-
-
-def _fault(path: str) -> InputError | None:
-    """What the embedded engine has to say about a local file that Spark could not read: it knows the line."""
-    if not os.path.isfile(path):
-        return None
-    with DuckDBEngine.open() as embedded:
-        try:
-            for _ in embedded.batches(embedded.read(path, **_TOLD.get(path, {}))):
-                pass
-        except InputError as found:
-            return found
-    return None
