@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from penstock import sql
@@ -232,10 +232,10 @@ def query(sql_text: str, **tables: Any) -> Table:
     return portable(engine.query(sql.spell_query(sql_text, engine.name, types), adopted))
 
 
-def native(spelled: Mapping[str, str], **tables: Table) -> Table:
-    """SQL that stands in each engine's own dialect, over tables of one engine: for plans that differ by engine."""
+def native(spelled: Callable[[str], str], **tables: Table) -> Table:
+    """SQL in the engine's own dialect, over tables of one engine: for plans that differ by engine."""
     engine = _common_engine(tables)
-    return engine.query(spelled[engine.name], tables)
+    return engine.query(spelled(engine.name), tables)
 
 
 def _common_engine(tables: Mapping[str, Any]) -> Engine:

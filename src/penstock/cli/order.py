@@ -56,15 +56,13 @@ def _by_keys(result: Table, arguments: Mapping[str, Any]) -> Table:
 
 def _as_read(result: Table, inputs: Inputs) -> Table:
     """File after file. DuckDB keeps that order; Spark hands out the largest piece of a file first."""
-    if len(inputs.paths) == 1:
-        return result
-    from penstock.tables import native
+    from penstock.tables import engine_of
 
+    engine = engine_of(result)
+    if len(inputs.paths) == 1 or engine.name == "duckdb":
+        return result
     files = ", ".join(
         sql.literal(Path(path).absolute().as_uri() if "://" not in path else path, "spark") for path in inputs.paths
     )
     place = f"array_position(array({files}), input_file_name()), input_file_name(), input_file_block_start()"
-    return native(
-        {"duckdb": "SELECT * FROM t", "spark": f"SELECT * FROM t ORDER BY {place}, monotonically_increasing_id()"},
-        t=result,
-    )
+    return engine.query(f"SELECT * FROM t ORDER BY {place}, monotonically_increasing_id()", {"t": result})

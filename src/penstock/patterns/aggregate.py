@@ -10,7 +10,7 @@ from sqlglot import exp
 from penstock import sql
 from penstock.aggregates import check, group, is_aggregate
 from penstock.errors import UsageError
-from penstock.tables import By, Table, columns, engine_of, grouped, native, refuse_names, resolve
+from penstock.tables import By, Table, columns, engine_of, grouped, refuse_names, resolve
 
 __all__ = ["aggregate"]
 
@@ -89,12 +89,10 @@ def _salted(t: Table, keys: list[str], aggregates: dict[str, str]) -> Table:
     same = " AND ".join(f"t.{key} <=> heavy.{key}" for key in (sql.quote(key, "spark") for key in keys))
     row = sql.quoted([name for name, kind in columns(t).items() if "MAP(" not in kind], "spark", "t.")
     salt = f"CASE WHEN heavy.penstock_n IS NULL THEN 0 ELSE pmod(xxhash64({row}), {SALTS}) END"
-    divided = native(
-        {
-            "spark": f"WITH heavy AS ({heavy}) SELECT /*+ BROADCAST(heavy) */ t.*, {salt} AS penstock_salt "
-            f"FROM t LEFT JOIN heavy ON {same}"
-        },
-        t=t,
+    divided = engine_of(t).query(
+        f"WITH heavy AS ({heavy}) SELECT /*+ BROADCAST(heavy) */ t.*, {salt} AS penstock_salt "
+        f"FROM t LEFT JOIN heavy ON {same}",
+        {"t": t},
     )
     # 3. The parts, then the whole.
     return group(group(divided, [*keys, "penstock_salt"], parts), keys, whole)

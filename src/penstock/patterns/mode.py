@@ -47,7 +47,7 @@ def mode(t: Table, column: str, by: By = (), ties: Literal["least", "all"] = "le
     refuse_names(keys, ["value", "n"])
     present = columns(t)
     [column] = resolve(t, [column])
-    return native({d: _statement(keys, column, present, ties, d) for d in ("duckdb", "spark")}, t=t)
+    return native(lambda dialect: _statement(keys, column, present, ties, dialect), t=t)
 
 
 def _statement(keys: list[str], column: str, present: dict[str, str], ties: str, dialect: str) -> str:

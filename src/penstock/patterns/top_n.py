@@ -62,13 +62,11 @@ def top_n(
     asked = terms[: len(sql.orders(order))]
     engine = engine_of(t)
     if ties == "all":
-        found = native({d: _up_to_nth(keys, present, asked, n, d) for d in ("duckdb", "spark")}, t=keyed)
+        found = native(lambda dialect: _up_to_nth(keys, present, asked, n, dialect), t=keyed)
     elif engine.name == "duckdb" and engine.is_narrow(t) and _few_groups(keyed, keys):
         found = engine.query(_nth_value_first(keys, present, terms if ties == "break" else asked, n), {"t": keyed})
     else:
-        found = native(
-            {d: _heaps(keys, terms if ties == "break" else asked, n, d) for d in ("duckdb", "spark")}, t=keyed
-        )
+        found = native(lambda dialect: _heaps(keys, terms if ties == "break" else asked, n, dialect), t=keyed)
     return engine.query(f"SELECT {sql.quoted(kept, engine.name)} FROM t", {"t": found})
 
 
