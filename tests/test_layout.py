@@ -24,7 +24,7 @@ ORDER = (
     ("dialect", "sql"),
     ("engines",),
     ("tables",),
-    ("aggregates", "testing"),
+    ("aggregates", "sides", "testing"),
     ("patterns", "lake"),
     ("catalog", "cli"),
 )

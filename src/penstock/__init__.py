@@ -16,10 +16,16 @@ if TYPE_CHECKING:
     )
     from penstock.lake.write import Written, write
     from penstock.patterns.aggregate import aggregate
+    from penstock.patterns.asof_join import asof_join
     from penstock.patterns.count_distinct import count_distinct
+    from penstock.patterns.dedup import dedup
     from penstock.patterns.derive import derive
     from penstock.patterns.distinct import distinct
+    from penstock.patterns.join import join
     from penstock.patterns.mode import mode
+    from penstock.patterns.range_join import range_join
+    from penstock.patterns.sessionize import sessionize
+    from penstock.patterns.sessions import sessions
     from penstock.patterns.sort import sort
     from penstock.patterns.top import top
     from penstock.patterns.top_n import top_n
@@ -40,15 +46,21 @@ _HOMES = {
     "Written": "lake.write",
     "adopt": "tables",
     "aggregate": "patterns.aggregate",
+    "asof_join": "patterns.asof_join",
     "connect": "engines.engine",
     "count_distinct": "patterns.count_distinct",
+    "dedup": "patterns.dedup",
     "derive": "patterns.derive",
     "distinct": "patterns.distinct",
     "engine_of": "tables",
+    "join": "patterns.join",
     "materialize": "tables",
     "mode": "patterns.mode",
     "query": "tables",
+    "range_join": "patterns.range_join",
     "read": "tables",
+    "sessionize": "patterns.sessionize",
+    "sessions": "patterns.sessions",
     "sort": "patterns.sort",
     "top": "patterns.top",
     "top_n": "patterns.top_n",
@@ -68,15 +80,21 @@ __all__ = [
     "Written",
     "adopt",
     "aggregate",
+    "asof_join",
     "connect",
     "count_distinct",
+    "dedup",
     "derive",
     "distinct",
     "engine_of",
+    "join",
     "materialize",
     "mode",
     "query",
+    "range_join",
     "read",
+    "sessionize",
+    "sessions",
     "sort",
     "top",
     "top_n",

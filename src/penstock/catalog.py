@@ -31,4 +31,10 @@ PATTERNS = (
         "count_distinct", "Count the distinct combinations of some columns, overall or in each group.", "wide", "keys"
     ),
     Pattern("sort", "The rows of a table in order.", "wide", "ordered"),
+    Pattern("sessionize", "All rows, each with the session that it belongs to.", "wide", "keys"),
+    Pattern("sessions", "One row a session: when it began and ended, and how many events it has.", "wide", "keys"),
+    Pattern("dedup", "One row of each key, or one within a length of time.", "wide", "keys"),
+    Pattern("join", "Rows of two tables that have equal keys.", "wide", "keys"),
+    Pattern("asof_join", "Each row of the left with the latest row of the right that is not after it.", "wide", "keys"),
+    Pattern("range_join", "Rows of the left with the ranges of the right that their value lies in.", "wide", "keys"),
 )

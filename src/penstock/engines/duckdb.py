@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from penstock import sql
-from penstock.engines import arrow_files, bad_records, file_errors, logs, text_files
+from penstock.engines import arrow_files, bad_records, file_errors, logs, notes, text_files
 from penstock.engines.files import Source, filesystem, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
 from penstock.engines.lines import Blocks
@@ -128,7 +128,7 @@ class DuckDBEngine:
                 raise UsageError("the statement returns no rows", "give one SELECT")
             if others:
                 _INPUTS[bound] = tuple(relation for _, relation in others)
-            return bound
+            return notes.inherit(bound, tables.values())
 
     def materialize(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """The rows, held in the client's memory."""

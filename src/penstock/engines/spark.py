@@ -24,7 +24,7 @@ from pyspark.sql.functions import count, lit
 from pyspark.sql.types import StringType, StructField, StructType
 
 from penstock import sql
-from penstock.engines import arrow_files, bad_records, logs, text_files
+from penstock.engines import arrow_files, bad_records, logs, notes, text_files
 from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
@@ -152,7 +152,7 @@ class SparkEngine:
         with errors("planning", sql):
             frame = self.session.sql(statement, **frames)
             frame.schema  # noqa: B018 - Connect analyses only when asked
-            return frame
+            return notes.inherit(frame, tables.values())
 
     def materialize(self, table: DataFrame) -> DataFrame:
         """The rows kept by the executors; a lost one's part is computed again."""
