@@ -1,0 +1,100 @@
+"""Sessions, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from penstock import sql
+from penstock.aggregates import check, group
+from penstock.patterns.sessionize import with_sessions
+from penstock.runs import Runs, length, runs, time_column
+from penstock.tables import By, Table, columns, engine_of, grouped, refuse_names, resolve
+
+__all__ = ["sessions"]
+
+RESULT = ("session", "started_at", "ended_at", "events")
+
+
+def sessions(
+    t: Table, by: By, at: str, gap: str | timedelta = "30 minutes", max_length: str | timedelta | None = None,
+    **aggregates: str,
+) -> Table:  # fmt: skip
+    """One row a session: when it began and ended, and how many events it has.
+
+    For the rows with their sessions take `sessionize`.
+
+    Args:
+        t: A table of either engine.
+        by: Whose sessions: the key columns.
+        at: The column that says when.
+        gap: A pause longer than this begins a new session.
+        max_length: A session is cut where the next event would make it longer than this.
+        **aggregates: Names with aggregates over the rows of a session, as in `aggregate`.
+
+    Returns:
+        The key columns, `session` (1, 2, … for each key, in the order of time), `started_at`, `ended_at`, `events`, and
+        the aggregates. Rows without a time are one row a key, whose session and times are null.
+
+    Cost:
+        Spark: 1 exchange of keys, times and what the aggregates read. DuckDB: 1 sort of the same, which spills. With
+        `max_length` they are kept once more, and sessions that are too long are gathered, each in memory, to be cut.
+
+    Ties and nulls:
+        Events of one time are of one session. A null key is a key.
+
+    Raises:
+        ColumnError: a column that the table does not have.
+        UsageError: `at` is not a time, `gap` or `max_length` is not positive, a key or an aggregate is called like a
+            column of the result.
+
+    Example:
+        >>> t = ps.adopt([{"k": 1, "at": f"2026-01-01 {at}"} for at in ("10:00", "10:20", "11:00")])
+        >>> t = ps.derive(t, at="at::timestamp")
+        >>> sorted((session, events) for _, session, _, _, events in sessions(t, "k", "at").fetchall())
+        [(1, 2), (2, 1)]
+    """
+    keyed, keys = grouped(t, by)
+    at = time_column(keyed, at)
+    refuse_names(keys, RESULT)
+    refuse_names(aggregates, RESULT)
+    refuse_names(keys, aggregates)
+    for text in aggregates.values():
+        check(text)
+    read = resolve(keyed, [*keys, at, *(name for text in aggregates.values() for name in sql.columns_of(text))])
+    engine = engine_of(keyed)
+    needed = engine.query(f"SELECT {sql.quoted(dict.fromkeys(read), engine.name)} FROM t", {"t": keyed})
+    if engine.name == "duckdb" and not aggregates:
+        longest = None if max_length is None else length(max_length, "max_length")
+        found = runs(needed, keys, at, pause=length(gap, "gap"), longest=longest)
+        return engine.query(_edges(found, columns(needed), keys, at), {"t": needed})
+    names = sql.unused("session", read), sql.unused("session_start", read)  # an aggregate may read a column "session"
+    marked = with_sessions(needed, keys, at, gap, max_length, names)
+    when = sql.quote(at)
+    own = {"started_at": f"min({when})", "ended_at": f"max({when})", "events": "count(*)"}
+    found = group(marked, [*keys, names[0]], own | aggregates)
+    listed = [sql.quote(name, engine.name) for name in columns(found)]
+    listed[len(keys)] += " AS session"
+    return engine.query(f"SELECT {', '.join(listed)} FROM t", {"t": found})
+
+
+def _edges(found: Runs, present: Mapping[str, str], keys: list[str], at: str) -> str:
+    """The first and the last row of each session tell all: no GROUP BY, and nothing is held behind the sort."""
+    so_far = "OVER (ROWS UNBOUNDED PRECEDING)"
+    words = ("session last", "session number", "session first", "session since", "session place", "session began")
+    last, number, first, since, place, began = (sql.quote(sql.unused(word, present)) for word in words)
+    when, start = sql.quote(at), found.start
+    ends = f"SELECT *, lead({start}, 1, true) OVER () AS {last}, row_number() OVER () AS {place} FROM ({found.text})"
+    paired = (
+        f"SELECT *, count(*) FILTER ({start}) {so_far} AS {number}, "
+        f"last_value(CASE WHEN {start} THEN {when} END IGNORE NULLS) {so_far} AS {since}, "
+        f"last_value(CASE WHEN {start} THEN {place} END IGNORE NULLS) {so_far} AS {began} "
+        f"FROM ({ends}) WHERE {start} OR {last}"
+    )
+    begun = f"last_value(CASE WHEN {found.fresh} THEN {number} END IGNORE NULLS) {so_far} AS {first}"
+    groups = "".join(f"{sql.group_key(key, present[key], 'duckdb')}, " for key in keys)
+    return (
+        f"SELECT {groups}CASE WHEN {when} IS NOT NULL THEN {number} - {first} + 1 END AS session, "
+        f"CASE WHEN {when} IS NOT NULL THEN {since} END AS started_at, {when} AS ended_at, "
+        f"{place} - {began} + 1 AS events FROM (SELECT *, {begun} FROM ({paired})) WHERE {last}"
+    )
