@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import duckdb
 
-__all__ = ["FOLDER", "events"]
+__all__ = ["FOLDER", "events", "users"]
 
 FOLDER = Path(__file__).parent / "data"
 
@@ -21,15 +22,34 @@ EVENTS = """
     from (select {uniforms} from range({rows}) as rows(i))
 """
 
+# One row for each user_id that events may have, in no order.
+USERS = """
+    select i + 1 as user_id, 'user ' || i as name, ['free', 'plus', 'pro'][1 + i % 3] as plan, i % 1000 / 1000 as rate
+    from range({users}) as users(i)
+    order by hash(i)
+"""
+
 
 def events(rows: int, seed: int = 1) -> Path:
     """The Parquet file of `rows` events: zipf-like users and urls, nine rows in ten of one country, money in cents."""
     path = FOLDER / f"events-{rows}-{seed}.parquet"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".unfinished")
         uniforms = ", ".join(f"hash(i, {column}, {seed}) / 18446744073709551616.0 as u{column}" for column in range(7))
-        sql = EVENTS.format(uniforms=uniforms, rows=rows, users=max(rows // 10, 1))
-        duckdb.sql(f"copy ({sql}) to '{aside}' (format parquet, compression zstd)")
-        aside.rename(path)
+        _write(EVENTS.format(uniforms=uniforms, rows=rows, users=max(rows // 10, 1)), path)
     return path
+
+
+def users(events: Path) -> Path:
+    """The Parquet file of the users of a file of events: a tenth as many."""
+    rows = int(events.stem.split("-")[1])
+    path = events.with_name(f"users-{rows // 10}.parquet")
+    if not path.exists():
+        _write(USERS.format(users=max(rows // 10, 1)), path)
+    return path
+
+
+def _write(sql: str, path: Path) -> None:
+    aside = path.with_suffix(f".unfinished-{os.getpid()}")
+    duckdb.sql(f"copy ({sql}) to '{aside}' (format parquet, compression zstd)")
+    aside.rename(path)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
@@ -39,21 +38,26 @@ class Contender:
         return "spark" if self.package == "pyspark" else "duckdb"
 
 
-def penstock(answer: Callable[[Any], Any]) -> dict[str, Contender]:
+#: The files that stand beside the events of a path, by the names of their tables.
+Beside = Callable[[Path], dict[str, Path]]
+
+
+def penstock(answer: Callable[..., Any], *, beside: Beside = lambda path: {}) -> dict[str, Contender]:
     """This project, on either engine."""
 
     def on(package: str, target: Callable[[], Any]) -> Contender:
         connect = cache(lambda: ps.connect(target()))
 
         def run(path: Path) -> pa.Table:
-            return connect().batches(answer(connect().read(str(path)))).read_all()
+            files = [path, *beside(path).values()]
+            return connect().batches(answer(*(connect().read(str(file)) for file in files))).read_all()
 
         return Contender(run, package)
 
     return {"penstock-duckdb": on("duckdb", lambda: "duckdb"), "penstock-spark": on("pyspark", _spark)}
 
 
-def duckdb(sql: str, *, determined: tuple[str, ...] = ()) -> Contender:
+def duckdb(sql: str, *, determined: tuple[str, ...] = (), beside: Beside = lambda path: {}) -> Contender:
     """Hand-written SQL over the view `events`."""
 
     @cache
@@ -61,13 +65,14 @@ def duckdb(sql: str, *, determined: tuple[str, ...] = ()) -> Contender:
         import duckdb
 
         connection = duckdb.connect()
-        connection.execute(f"create view events as from '{path}'")
+        for name, file in {"events": path, **beside(path)}.items():
+            connection.execute(f"create view {name} as from '{file}'")
         return connection
 
     return Contender(lambda path: connect(path).sql(sql).to_arrow_table(), "duckdb", determined)
 
 
-def chdb(sql: str) -> Contender:
+def chdb(sql: str, *, beside: Beside = lambda path: {}) -> Contender:
     """ClickHouse's SQL over the view `events`."""
 
     @cache
@@ -75,45 +80,52 @@ def chdb(sql: str) -> Contender:
         import chdb
 
         connection = chdb.connect(":memory:")
-        connection.query(f"create view events as select * from file('{path}', Parquet)")
+        for name, file in {"events": path, **beside(path)}.items():
+            connection.query(f"create view {name} as select * from file('{file}', Parquet)")
         return connection
 
     return Contender(lambda path: connect(path).query(sql, "ArrowTable"), "chdb")
 
 
-def datafusion(sql: str) -> Contender:
+def datafusion(sql: str, *, beside: Beside = lambda path: {}) -> Contender:
     """DataFusion's SQL over the table `events`."""
 
     def run(path: Path) -> pa.Table:
         from datafusion import SessionContext
 
         context = SessionContext()
-        context.register_parquet("events", str(path))
+        for name, file in {"events": path, **beside(path)}.items():
+            context.register_parquet(name, str(file))
         return context.sql(sql).to_arrow_table()
 
     return Contender(run, "datafusion")
 
 
 def polars(
-    answer: Callable[[ModuleType, Any], Any], *, engine: str = "auto", determined: tuple[str, ...] = ()
-) -> Contender:
+    answer: Callable[..., Any], *, engine: str = "auto", determined: tuple[str, ...] = (),
+    beside: Beside = lambda path: {},
+) -> Contender:  # fmt: skip
     """A lazy frame: `answer(polars, events)`."""
 
     def run(path: Path) -> pa.Table:
         import polars
 
-        return answer(polars, polars.scan_parquet(path)).collect(engine=engine).to_arrow()
+        files = [path, *beside(path).values()]
+        return answer(polars, *map(polars.scan_parquet, files)).collect(engine=engine).to_arrow()
 
     return Contender(run, "polars", determined)
 
 
-def pyspark(answer: Callable[[ModuleType, Any], Any], *, determined: tuple[str, ...] = ()) -> Contender:
+def pyspark(
+    answer: Callable[..., Any], *, determined: tuple[str, ...] = (), beside: Beside = lambda path: {}
+) -> Contender:
     """A DataFrame: `answer(pyspark.sql.functions, events)`."""
 
     def run(path: Path) -> pa.Table:
         from pyspark.sql import functions
 
-        return answer(functions, _spark().read.parquet(str(path))).toArrow()
+        files = [path, *beside(path).values()]
+        return answer(functions, *(_spark().read.parquet(str(file)) for file in files)).toArrow()
 
     return Contender(run, "pyspark", determined)
 

@@ -12,6 +12,7 @@ import math
 import operator
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 Row = dict[str, Any]
@@ -76,6 +77,129 @@ def count_distinct(rows: list[Row], *columns: str, by: Sequence[str] = ()) -> li
         key | {"n": len({_at(row, [(name, False) for name in columns]) for row in group if _complete(row, columns)})}
         for key, group in _groups(rows, by)
     ]
+
+
+def sessionize(
+    rows: list[Row], by: Sequence[str], at: str, gap: timedelta, max_length: timedelta | None = None
+) -> list[Row]:
+    """All rows with their session of the key and its start; what has no time has no session."""
+    result = []
+    for _, group in _groups(rows, by):
+        number, start, before = 0, None, None
+        for row in sort([row for row in group if row[at] is not None], [(at, False)]):
+            paused = before is None or row[at] - before > gap
+            if paused or (max_length is not None and row[at] - start > max_length):
+                number, start = number + 1, row[at]
+            before = row[at]
+            result.append(row | {"session": number, "session_start": start})
+        result += [row | {"session": None, "session_start": None} for row in group if row[at] is None]
+    return result
+
+
+def sessions(
+    rows: list[Row], by: Sequence[str], at: str, gap: timedelta, max_length: timedelta | None = None,
+    **aggregates: tuple[str, str | None],
+) -> list[Row]:  # fmt: skip
+    """One row a session, and one for the rows of a key that have no time."""
+    bounds = {"started_at": ("min", at), "ended_at": ("max", at), "events": ("count", None)}
+    marked = sessionize(rows, by, at, gap, max_length)
+    return aggregate(marked, [*by, "session"], **bounds, **aggregates)
+
+
+def dedup(
+    rows: list[Row], by: Sequence[str], at: str | None = None, keep: str = "first", within: timedelta | None = None
+) -> list[Row]:
+    """The first or the last row of each key, or all that come later than `within` after the one kept before."""
+    kept = []
+    for _, group in _groups(rows, by):
+        ordered = sort(group, [(at, keep == "last")] if at else [])
+        if within is None:
+            kept += ordered[:1]
+            continue
+        last = None
+        for row in ordered:
+            if row[at] is None:
+                kept.append(row)
+            elif last is None or row[at] - last > within:
+                last = row[at]
+                kept.append(row)
+    return kept
+
+
+def join(
+    left: list[Row], right: list[Row], on: dict[str, str], columns: tuple[Sequence[str], Sequence[str]],
+    how: str = "inner", suffix: str = "_right",
+) -> list[Row]:  # fmt: skip
+    """Every pair of rows with equal keys; a null among the keys meets nothing. `columns` are those of each side."""
+
+    def meet(ours: Row, theirs: Row) -> bool:
+        return _complete(ours, on) and _at(ours, [(k, False) for k in on]) == _at(theirs, [(k, False) for k in named])
+
+    def pair(ours: Row | None, theirs: Row | None) -> Row:
+        found = {name: ours[name] if ours else theirs[on[name]] if theirs and name in on else None for name in first}
+        return found | {called[name]: theirs[name] if theirs else None for name in called}
+
+    first, second = columns
+    named = list(on.values())
+    called = {name: name + suffix if name in first else name for name in second if name not in named}
+    if how in ("semi", "anti"):
+        return [ours for ours in left if any(meet(ours, theirs) for theirs in right) == (how == "semi")]
+    pairs = [pair(ours, theirs) for ours in left for theirs in right if meet(ours, theirs)]
+    if how in ("left", "full"):
+        pairs += [pair(ours, None) for ours in left if not any(meet(ours, theirs) for theirs in right)]
+    if how in ("right", "full"):
+        pairs += [pair(None, theirs) for theirs in right if not any(meet(ours, theirs) for ours in left)]
+    return pairs
+
+
+def asof_join(
+    left: list[Row],
+    right: list[Row],
+    on: Sequence[tuple[str, str]],
+    at: tuple[str, str],
+    tolerance: Any,
+    names: list[str],
+) -> list[Row]:
+    """Every left row with the latest right row of its keys that is not after it; `names` are the right's columns."""
+    mine, theirs = at
+    carried = [name for name in names if name not in [key for _, key in on]]
+    found = []
+    for row in left:
+        best = None
+        for other in sort(right, [(theirs, True)]):
+            if (
+                all(row[a] is not None and place(row[a]) == place(other[b]) for a, b in on)
+                and row[mine] is not None
+                and other[theirs] is not None
+                and place(other[theirs]) <= place(row[mine])
+            ):
+                best = other
+                break
+        if best and tolerance is not None and place(best[theirs]) < place(row[mine] - tolerance):
+            best = None
+        found.append(_beside(row, best, carried))
+    return found
+
+
+def range_join(
+    left: list[Row], right: list[Row], value: str, low: str, high: str, how: str, names: list[str]
+) -> list[Row]:
+    """Every left row with every right row whose bounds hold its value; nulls match nothing."""
+    found = []
+    for row in left:
+        held = [
+            other
+            for other in right
+            if None not in (row[value], other[low], other[high])
+            and place(other[low]) <= place(row[value]) <= place(other[high])
+        ]
+        found += [_beside(row, other, names) for other in held or ([None] if how == "left" else [])]
+    return found
+
+
+def _beside(row: Row, other: Row | None, names: list[str]) -> Row:
+    """A row with columns of another one, suffixed where it has them itself; null where there is no other."""
+    return row | {f"{name}_right" if name in row else name: other[name] if other else None for name in names}
 
 
 def sort(rows: list[Row], order: Order) -> list[Row]:

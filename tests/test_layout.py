@@ -24,7 +24,7 @@ ORDER = (
     ("dialect", "sql"),
     ("engines",),
     ("tables",),
-    ("aggregates", "sides", "testing"),
+    ("addresses", "aggregates", "runs", "samples", "sides", "skew", "testing"),
     ("patterns", "lake"),
     ("catalog", "cli"),
 )

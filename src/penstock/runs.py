@@ -15,7 +15,7 @@ from penstock import sql
 from penstock.errors import UsageError
 from penstock.tables import Table, columns, engine_of, resolve
 
-__all__ = ["Runs", "length", "runs", "time_column"]
+__all__ = ["Runs", "length", "micros", "runs", "time_column"]
 
 
 #: Microseconds, more than from the first year to the last: beyond, engines would overflow.
@@ -30,7 +30,7 @@ class Runs(NamedTuple):
 
     text: str
     time: str
-    """Microseconds since 1970."""
+    """Microseconds since 1970; on Spark not a column, but an expression."""
     start: str
     """Whether a row is the first of its run."""
     fresh: str
@@ -60,7 +60,10 @@ def runs(
     """The runs of a table; events of one time stand in the order of `ties`."""
     present, dialect = columns(t), engine_of(t).name
     name = {word: sql.quote(sql.unused(f"run {word}", present), dialect) for word in _WORDS}
-    order = ", ".join([f"{name['time']} ASC NULLS LAST", *(term.text(dialect) for term in ties)])
+    if dialect == "spark":
+        name["time"] = micros(sql.quote(at, dialect))
+    when = name["time"] if dialect == "duckdb" else sql.quote(at, dialect)
+    order = ", ".join([f"{when} ASC NULLS LAST", *(term.text(dialect) for term in ties)])
     if dialect == "duckdb":
         text = _streamed(keys, at, present, name, order, pause)
         text = text if longest is None else _folded_duckdb(text, name, longest)
@@ -73,9 +76,15 @@ def runs(
 _WORDS = ("time", "start", "fresh", "before", "place", "burst", "since", "span", "hash", "more hash")
 
 
-def _starts(name: Mapping[str, str], fresh: str, pause: int) -> str:
+def micros(time: str) -> str:
+    """A time of Spark's in microseconds since 1970."""
+    return f"unix_micros(CAST({time} AS TIMESTAMP_LTZ))"
+
+
+def _starts(name: Mapping[str, str], fresh: str, pause: int, dialect: str) -> str:
     time, before = name["time"], name["before"]
-    start = f"{fresh} OR coalesce({time} - {before} > {pause}, false) OR ({time} IS NULL AND {before} IS NOT NULL)"
+    pause_before = f"{time} - {before if dialect == 'duckdb' else micros(before)}"
+    start = f"{fresh} OR coalesce({pause_before} > {pause}, false) OR ({time} IS NULL AND {before} IS NOT NULL)"
     return f"({fresh}) AS {name['fresh']}, ({start}) AS {name['start']}"
 
 
@@ -102,7 +111,7 @@ def _streamed(
     before = f"lag({name['time']}) OVER () AS {name['before']}{lags}"
     ordered = f"{timed} ORDER BY {', '.join([*marks, order])}"
     lagged = f"SELECT *, row_number() OVER () AS {name['place']}, {before} FROM ({ordered})"
-    return f"SELECT *, {_starts(name, fresh, pause)} FROM ({lagged})"
+    return f"SELECT *, {_starts(name, fresh, pause, 'duckdb')} FROM ({lagged})"
 
 
 def _marks(keys: Sequence[str], present: Mapping[str, str], name: Mapping[str, str]) -> dict[str, str]:
@@ -158,11 +167,12 @@ def _folded_duckdb(text: str, name: Mapping[str, str], longest: int) -> str:
 
 
 def _windowed(keys: Sequence[str], at: str, name: Mapping[str, str], order: str, pause: int) -> str:
+    """No column for the microseconds: it would move with every row."""
     window = f"({_partition(keys)}ORDER BY {order})"
-    time = f"unix_micros(CAST({sql.quote(at, 'spark')} AS TIMESTAMP_LTZ))"
-    lags = f"lag({name['time']}) OVER {window} AS {name['before']}, row_number() OVER {window} AS {name['place']}"
-    lagged = f"SELECT *, {lags} FROM (SELECT *, {time} AS {name['time']} FROM t)"
-    return f"SELECT *, {_starts(name, name['place'] + ' = 1', pause)} FROM ({lagged})"
+    before = f"lag({sql.quote(at, 'spark')}) OVER {window} AS {name['before']}"
+    lags = f"{before}, row_number() OVER {window} AS {name['place']}"
+    fresh = f"{name['place']} = 1"
+    return f"SELECT *, {_starts(name, fresh, pause, 'spark')} FROM (SELECT *, {lags} FROM t)"
 
 
 def _folded_spark(
@@ -175,7 +185,7 @@ def _folded_spark(
     that a run with a million cuts takes 20 rounds. Only runs that are too long are gathered.
     """
     time, start, place, burst, span = (name[word] for word in ("time", "start", "place", "burst", "span"))
-    mine = f"{sql.quoted(present, 'spark')}, {time}, {name['fresh']}"
+    mine = f"{sql.quoted(present, 'spark')}, {name['fresh']}"
     by_burst = _partition([*keys], burst)
     reach = f"RANGE BETWEEN UNBOUNDED PRECEDING AND {longest} FOLLOWING"
     groups = ", ".join([*_quoted(keys), burst])

@@ -16,6 +16,7 @@ import duckdb
 
 from penstock import sql
 from penstock.engines import arrow_files, bad_records, file_errors, logs, notes, text_files
+from penstock.engines.engine import Size
 from penstock.engines.files import Source, filesystem, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
 from penstock.engines.lines import Blocks
@@ -189,9 +190,24 @@ class DuckDBEngine:
 
     def is_narrow(self, table: duckdb.DuckDBPyRelation) -> bool:
         """Scans, filters and projections only."""
+        return all(_NARROW.search(node["name"]) for node in _operators(self._plan(table)))
+
+    def size(self, table: duckdb.DuckDBPyRelation) -> Size:
+        """The rows that DuckDB expects; it does not guess at bytes."""
+        known = (node["extra_info"].get("Estimated Cardinality") for node in _operators(self._plan(table)))
+        return Size(rows=next((int(rows) for rows in known if rows), None))
+
+    def setting(self, name: str) -> str | None:
+        """As `duckdb_settings()` lists it."""
+        with self._at_work("planning"):
+            found = self.connection.execute("SELECT value FROM duckdb_settings() WHERE name = ?", [name]).fetchall()
+        return str(found[0][0]) if found else None
+
+    def _plan(self, table: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
         with self._at_work("planning", table):
-            plan = json.loads(self.connection.sql(f"EXPLAIN (FORMAT json) {table.sql_query()}").fetchall()[0][1])
-        return all(_NARROW.search(operator) for operator in _operators(plan))
+            found = self.connection.sql(f"EXPLAIN (FORMAT json) {table.sql_query()}").fetchall()
+        plan: list[dict[str, Any]] = json.loads(found[0][1])
+        return plan
 
     def progress(self) -> float | None:
         """How much of what runs is done, from 0 to 1, as DuckDB guesses it."""
@@ -286,9 +302,9 @@ _PINNED = ("TimeZone = 'UTC'", "default_null_order = 'NULLS_LAST'")
 _NARROW = re.compile(r"SCAN|READ_|FILTER|PROJECTION|PARQUET|CSV|DUMMY", re.IGNORECASE)
 
 
-def _operators(plan: list[dict[str, Any]]) -> Iterator[str]:
+def _operators(plan: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for node in plan:
-        yield node["name"]
+        yield node
         yield from _operators(node.get("children", []))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias
 
 from penstock.errors import MissingExtra, UsageError
 
@@ -12,10 +12,17 @@ if TYPE_CHECKING:
 
     from penstock.engines.spark import SparkEngine
 
-__all__ = ["Engine", "Table", "connect", "default_engine", "engine_for", "use"]
+__all__ = ["Engine", "Size", "Table", "connect", "default_engine", "engine_for", "use"]
 
 #: A `duckdb.DuckDBPyRelation` or a `pyspark.sql.DataFrame`: the engine's own lazy table, nothing of ours around it.
 Table: TypeAlias = Any
+
+
+class Size(NamedTuple):
+    """How large a table is by its plan's own statistics; None where they do not say."""
+
+    rows: int | None = None
+    bytes: int | None = None
 
 
 class Engine(Protocol):
@@ -63,6 +70,12 @@ class Engine(Protocol):
 
     def is_narrow(self, table: Table) -> bool:
         """Whether the plan only reads, filters and projects, so that running it twice costs two reads at most."""
+
+    def size(self, table: Table) -> Size:
+        """How large the table is by the statistics of its plan, without running it."""
+
+    def setting(self, name: str) -> str | None:
+        """One of the engine's own settings, as text; None where it has none of that name."""
 
     def progress(self) -> float | None:
         """How much of what is running is done, from 0 to 1, where the engine knows."""

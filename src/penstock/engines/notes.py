@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["inherit", "note", "notes_of"]
+
+T = TypeVar("T")
 
 _NOTES: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
 
 
-def note(table: Any, line: str) -> Any:
+def note(table: T, line: str) -> T:
     """The table, with a line added to its notes."""
     _NOTES[table] = (*notes_of(table), line)
     return table
@@ -22,7 +24,7 @@ def notes_of(table: Any) -> tuple[str, ...]:
     return _NOTES.get(table, ())
 
 
-def inherit(table: Any, sources: Iterable[Any]) -> Any:
+def inherit(table: T, sources: Iterable[Any]) -> T:
     """The table, with the notes of those that it is made of."""
     if lines := tuple(dict.fromkeys(line for source in sources for line in notes_of(source))):
         _NOTES[table] = lines

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -26,6 +27,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from penstock import sql
 from penstock.engines import arrow_files, bad_records, logs, notes, text_files
 from penstock.engines.duckdb import DuckDBEngine
+from penstock.engines.engine import Size
 from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
 from penstock.engines.spark_errors import TOLD, errors
@@ -218,14 +220,23 @@ class SparkEngine:
 
     def explain(self, table: DataFrame) -> str:
         """Spark's physical plan."""
-        with errors("planning", table):
-            with contextlib.redirect_stdout(io.StringIO()) as text:  # the only public way, classic and Connect
-                table.explain()
-            return text.getvalue()
+        return _explained(table, "simple")
 
     def is_narrow(self, table: DataFrame) -> bool:
         """No exchange in the physical plan."""
         return "Exchange" not in self.explain(table)
+
+    def size(self, table: DataFrame) -> Size:
+        """By the statistics of the optimised plan: of files as they are stored, whatever is filtered."""
+        found = _STATISTICS.search(_explained(table, "cost"))
+        if found is None or found[2] == "EiB":  # what Spark says of a source that it knows nothing about
+            return Size()
+        return Size(rows=int(float(found[3])) if found[3] else None, bytes=int(float(found[1]) * _UNITS[found[2]]))
+
+    def setting(self, name: str) -> str | None:
+        """As the session has it."""
+        found: str | None = self.session.conf.get(name, None)
+        return found
 
     def progress(self) -> float | None:
         """How many tasks of the stages at work are done. Connect does not say."""
@@ -297,6 +308,17 @@ class SparkEngine:
                 compression="zstd",
             )  # fmt: skip
         return self.session.read.parquet(_uri(folder))
+
+
+_STATISTICS = re.compile(r"Statistics\(sizeInBytes=([\d.E+]+) (\w+)(?:, rowCount=([\d.E+]+))?")
+_UNITS = {unit: 1 << 10 * power for power, unit in enumerate(["B", "KiB", "MiB", "GiB", "TiB", "PiB"])}
+
+
+def _explained(table: DataFrame, mode: str) -> str:
+    with errors("planning", table):
+        with contextlib.redirect_stdout(io.StringIO()) as text:  # the only public way, classic and Connect
+            table.explain(mode=mode)
+        return text.getvalue()
 
 
 def _reach(master: str) -> None:

@@ -94,6 +94,6 @@ def _streamed(found: Runs, present: list[str], at: str) -> tuple[str, str, str]:
 def _windowed(found: Runs, keys: Sequence[str], at: str) -> tuple[str, str, str]:
     """Events of one time count together, so that their order, which is open, does not matter."""
     partition = f"PARTITION BY {sql.quoted(keys, 'spark')} " if keys else ""
-    window = f"({partition}ORDER BY {found.time} ASC NULLS LAST)"
+    window = f"({partition}ORDER BY {sql.quote(at, 'spark')} ASC NULLS LAST)"
     started = f"CASE WHEN {found.start} THEN {sql.quote(at, 'spark')} END"
     return f"count_if({found.start}) OVER {window}", f"max({started}) OVER {window}", found.text

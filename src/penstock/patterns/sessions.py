@@ -8,7 +8,7 @@ from datetime import timedelta
 from penstock import sql
 from penstock.aggregates import check, group
 from penstock.patterns.sessionize import with_sessions
-from penstock.runs import Runs, length, runs, time_column
+from penstock.runs import Runs, length, micros, runs, time_column
 from penstock.tables import By, Table, columns, engine_of, grouped, refuse_names, resolve
 
 __all__ = ["sessions"]
@@ -64,6 +64,9 @@ def sessions(
     read = resolve(keyed, [*keys, at, *(name for text in aggregates.values() for name in sql.columns_of(text))])
     engine = engine_of(keyed)
     needed = engine.query(f"SELECT {sql.quoted(dict.fromkeys(read), engine.name)} FROM t", {"t": keyed})
+    if engine.name == "spark" and not aggregates and max_length is None and _in_bursts(needed, keys, at, gap):
+        pieces = engine.query(_pieces(columns(needed), keys, at, length(gap, "gap")), {"t": needed})
+        return engine.query(_stitched(keys, length(gap, "gap")), {"t": pieces})
     if engine.name == "duckdb" and not aggregates:
         longest = None if max_length is None else length(max_length, "max_length")
         found = runs(needed, keys, at, pause=length(gap, "gap"), longest=longest)
@@ -97,4 +100,51 @@ def _edges(found: Runs, present: Mapping[str, str], keys: list[str], at: str) ->
         f"SELECT {groups}CASE WHEN {when} IS NOT NULL THEN {number} - {first} + 1 END AS session, "
         f"CASE WHEN {when} IS NOT NULL THEN {since} END AS started_at, {when} AS ended_at, "
         f"{place} - {began} + 1 AS events FROM (SELECT *, {begun} FROM ({paired})) WHERE {last}"
+    )
+
+
+#: A look at this many rows, and the share of them that may be left by a GROUP BY of key and gap, for it to pay.
+SAMPLE, LEFT = 100_000, 0.4
+
+
+def _in_bursts(t: Table, keys: list[str], at: str, gap: str | timedelta) -> bool:
+    """Whether events that belong together stand together, so that most of them are gone before anything moves."""
+    engine = engine_of(t)
+    if not engine.is_narrow(t):
+        return False
+    pieces = _pieces(columns(t), keys, at, length(gap, "gap")).replace(
+        "FROM t", f"FROM (SELECT * FROM t LIMIT {SAMPLE})"
+    )
+    counted = f"SELECT count(*) AS pieces, sum(events) AS events FROM ({pieces})"
+    [found] = engine.batches(engine.query(counted, {"t": t})).read_all().to_pylist()
+    return bool(found["pieces"] < LEFT * (found["events"] or 0))
+
+
+def _pieces(present: Mapping[str, str], keys: list[str], at: str, gap: int) -> str:
+    """A GROUP BY of key and a stretch of time as long as the gap: its events are of one session, whatever lies between.
+
+    The combiner so leaves pieces of sessions where whole rows would move: for 2 M events of visits, 8 each, in the
+    order of time, 3.7 MB move, where the windows over events move 17 MB and Spark's session_window 33 MB.
+    """
+    when, time = sql.quote(at, "spark"), micros(sql.quote(at, "spark"))
+    stretch = f"{time} - pmod({time}, {gap})"
+    listed = "".join(f"{sql.group_key(key, present[key], 'spark')}, " for key in keys)
+    groups = ", ".join([*(sql.quote(key, "spark") for key in keys), stretch])
+    measured = f"min({when}) AS started_at, max({when}) AS ended_at, count(*) AS events"
+    return f"SELECT {listed}{measured} FROM t GROUP BY {groups}"
+
+
+def _stitched(keys: list[str], gap: int) -> str:
+    """Pieces with no long pause between them are one session."""
+    names = sql.quoted(keys, "spark")
+    partition = f"PARTITION BY {names} " if keys else ""
+    window = f"({partition}ORDER BY started_at ASC NULLS LAST)"
+    listed = f"{names}, " if keys else ""
+    started, ended = micros("started_at"), micros("before")
+    starts = f"CASE WHEN before IS NULL OR coalesce({started} - {ended} > {gap}, true) THEN 1 ELSE 0 END"
+    return (
+        f"SELECT {listed}CASE WHEN min(started_at) IS NOT NULL THEN session END AS session, "
+        f"min(started_at) AS started_at, max(ended_at) AS ended_at, sum(events) AS events FROM ("
+        f"SELECT *, sum({starts}) OVER {window} AS session FROM ("
+        f"SELECT *, lag(ended_at) OVER {window} AS before FROM t)) GROUP BY {listed}session"
     )
