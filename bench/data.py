@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-__all__ = ["FOLDER", "events", "users"]
+__all__ = ["FOLDER", "events", "users", "visits"]
 
 FOLDER = Path(__file__).parent / "data"
 
@@ -20,6 +20,18 @@ EVENTS = """
         if(u3 < 0.9, 'US', chr(65 + (u4 * 25)::int) || chr(65 + (u5 * 25)::int))   as country,
         round(u6 * 1000, 2)                                                        as amount
     from (select {uniforms} from range({rows}) as rows(i))
+"""
+
+# Visits of 8 events within 40 minutes, written down in the order of time, as servers do.
+VISITS = """
+    select
+        1 + floor(pow(hash(visit, 0, {seed}) / 18446744073709551616.0, 3) * {users})::bigint          as user_id,
+        timestamp '2026-01-01'
+            + to_microseconds((hash(visit, 1, {seed}) / 18446744073709551616.0 * 30 * 86400e6)::bigint)
+            + to_microseconds((hash(i, 2, {seed}) / 18446744073709551616.0 * 40 * 60e6)::bigint)     as ts,
+        '/p/' || hash(i, 3, {seed}) % 100000                                                          as url
+    from (select i, i // 8 as visit from range({rows}) as rows(i))
+    order by ts
 """
 
 # One row for each user_id that events may have, in no order.
@@ -37,6 +49,15 @@ def events(rows: int, seed: int = 1) -> Path:
         FOLDER.mkdir(parents=True, exist_ok=True)
         uniforms = ", ".join(f"hash(i, {column}, {seed}) / 18446744073709551616.0 as u{column}" for column in range(7))
         _write(EVENTS.format(uniforms=uniforms, rows=rows, users=max(rows // 10, 1)), path)
+    return path
+
+
+def visits(rows: int, seed: int = 1) -> Path:
+    """The Parquet file of `rows` events of visits: zipf-like users, a twentieth as many."""
+    path = FOLDER / f"visits-{rows}-{seed}.parquet"
+    if not path.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        _write(VISITS.format(seed=seed, rows=rows, users=max(rows // 20, 1)), path)
     return path
 
 

@@ -44,7 +44,7 @@ class ContenderError(Exception):
 
 
 def load(pattern: str) -> ModuleType:
-    """CONTENDERS of a pattern by name, those that leave ties open last, and whether its rows are ORDERED."""
+    """CONTENDERS of a pattern by name, those that leave ties open last, whether its rows are ORDERED, and other DATA."""
     return import_module(f"bench.patterns.{pattern}")
 
 
@@ -56,7 +56,7 @@ def run(
     outcome = Outcome()
     workers = {}
     say(f"making {rows:,} events")
-    path = data.events(rows, seed)
+    path = getattr(module, "DATA", data.events)(rows, seed)
     with TemporaryDirectory(dir=path.parent) as folder, ExitStack() as processes:
         for name in names:
             if reason := peers.missing(module.CONTENDERS[name]):

@@ -91,7 +91,8 @@ def test_an_executor_killed_amid_a_shuffle_changes_nothing(cluster):
     assert_tables_equal(answer["rows"], expected)
 
 
-# A call of every pattern; files and engine are added.
+# A call of every pattern; files and engine are added. The joins' other side is the last file.
+OTHER = "events-2.parquet"
 CALLS = [
     ["where", "amount > 0 or note like '%,%'"],
     ["derive", "day=date_trunc('day', at)", "third=amount / 3", "floor=id // 7"],
@@ -103,6 +104,14 @@ CALLS = [
     ["distinct", "--columns", "note,user"],
     ["count_distinct", "--columns", "note", "--by", "user"],
     ["sort", "--order", "amount desc, note"],
+    ["sessionize", "--by", "user", "--at", "at", "--gap", "5m", "--max-length", "20m"],
+    ["sessions", "--by", "user", "--at", "at", "--gap", "5m"],
+    ["sessions", "--by", "user,note", "--at", "at", "--gap", "1h", "total=sum(score)"],
+    ["dedup", "--by", "user,note", "--at", "at"],
+    ["dedup", "--by", "user", "--at", "at", "--within", "1h"],
+    ["join", "--on", "user,note", "--how", "full", "--right", OTHER],
+    ["asof_join", "--on", "user", "--at", "at", "--tolerance", "10m", "--right", OTHER],
+    ["range_join", "--value", "price", "--low", "price", "--high", "price", "--how", "left", "--right", OTHER],
 ]
 
 
@@ -112,8 +121,9 @@ def run_verbs(engine: str, events: Path, into: Path) -> None:
     files = sorted(map(str, events.glob("*.parquet")))
     with ps.connect(engine):  # one application for all calls: each would wait for executors of its own
         for number, (verb, *arguments) in enumerate(CALLS):
+            words = [files[-1] if word == OTHER else word for word in arguments]
             with (into / f"{number}.csv").open("w") as out, contextlib.redirect_stdout(out):
-                code = run([verb, *files, *arguments, "--format", "csv", "--engine", engine, "--quiet"])
+                code = run([verb, *files, *words, "--format", "csv", "--engine", engine, "--quiet"])
             assert code == 0, f"penstock {verb} {' '.join(arguments)} ended with {code}"
 
 

@@ -28,20 +28,21 @@ def addressed(query: str, column: str, into: str, dialect: str) -> str:
 def _steps(column: str, into: str, dialect: str) -> list[tuple[str, str]]:
     colon, dot = f"{column} LIKE '%:%'", f"{column} LIKE '%.%'"
     dotted, numbers, number = f"{into}_dotted", f"{into}_numbers", f"{into}_number"
-    six, closed, groups = f"{into}_six", f"{into}_closed", f"{into}_groups"
+    six, full, groups = f"{into}_six", f"{into}_full", f"{into}_groups"
     tail = f"regexp_extract({column}, {sql.literal('[^:]*$', dialect)}, 0)"
+    whole = f"CASE WHEN {six} IS NULL THEN {_ipv4(number, dialect)} ELSE {_ipv6(six, groups, dialect)} END"
     return [
         # 1. What is written with dots: the whole of IPv4, or the end of IPv6, where it stands for two groups.
         (dotted, f"CASE WHEN NOT {colon} THEN {column} WHEN {dot} THEN {tail} END"),
         (numbers, _numbers(dotted, dialect)),
         (number, _number(dotted, numbers, dialect)),
-        # 2. IPv6 in groups alone, with a group on either side of `::`.
+        # 2. IPv6 in groups alone, and as many groups of 0 as `::` stands for; eight in all.
         (six, f"CASE WHEN {colon} THEN CASE WHEN {dot} THEN {_in_groups(column, dotted, number, dialect)} "
               f"ELSE {column} END END"),
-        (closed, f"CASE WHEN {six} IS NOT NULL THEN {_closed(six, dialect)} END"),
-        # 3. As many groups of 0 as are missing; eight in all.
-        (groups, f"CASE WHEN {closed} IS NOT NULL THEN {_groups(six, closed, dialect)} END"),
-        (into, f"CASE WHEN {six} IS NULL THEN {_ipv4(number, dialect)} ELSE {_ipv6(groups, dialect)} END"),
+        (full, f"CASE WHEN {six} LIKE '%::%' THEN {_filled(six)} ELSE {six} END"),
+        (groups, _groups(full, dialect)),
+        # Spark would put the steps into each filter above them, one into the other; it moves no filter below explode.
+        (into, f"explode(array({whole}))" if dialect == "spark" else whole),
     ]  # fmt: skip
 
 
@@ -79,29 +80,36 @@ def _in_groups(text: str, dotted: str, number: str, dialect: str) -> str:
     return f"{head} || {high} || ':' || {low}"
 
 
-def _closed(six: str, dialect: str) -> str:
-    form = sql.literal(_FORM, dialect)
-    matches = {"duckdb": f"regexp_matches({six}, {form})", "spark": f"{six} RLIKE {form}"}[dialect]
+def _filled(six: str) -> str:
+    """The groups of 0 written out; null where `::` stands for none, or twice."""
     start, end = (f"CASE WHEN {six} LIKE '{edge}' THEN '0' ELSE '' END" for edge in ("::%", "%::"))
-    return f"CASE WHEN {matches} THEN {start} || {six} || {end} END"
+    # A 0 is put where an edge has no group, so that an edge holds one colon more than its groups need.
+    colons = f"(length({six}) - length(replace({six}, ':', '')))"
+    edges = f"CASE WHEN {six} LIKE '::%' OR {six} LIKE '%::' THEN 8 ELSE 7 END"
+    zeros = f"repeat('0:', CAST(8 - {colons} AS INTEGER))"
+    some = f"{colons} <= {edges} AND {six} NOT LIKE '%::%::%'"
+    return f"CASE WHEN {some} THEN {start} || replace({six}, '::', ':' || {zeros}) || {end} END"
 
 
-def _groups(six: str, closed: str, dialect: str) -> str:
-    split = {"duckdb": "string_split", "spark": "split"}[dialect]
-    colons = f"(length({closed}) - length(replace({closed}, ':', '')))"
-    missing = f"CAST(greatest(8 - {colons}, 0) AS INTEGER)"
-    full = f"replace({closed}, '::', ':' || repeat('0:', {missing}))"
-    # At `::` in the middle at least one group is left out; at an end the 0 that was put there is one.
-    some = f"{closed} NOT LIKE '%::%' OR {colons} < 8 OR {six} LIKE '::%' OR {six} LIKE '%::'"
-    return f"CASE WHEN {some} THEN {split}({full}, ':') END"
+def _groups(full: str, dialect: str) -> str:
+    if dialect == "spark":
+        return f"split({full}, ':')"
+    return f"TRY_CAST(string_split('0x' || replace({full}, ':', ':0x'), ':') AS USMALLINT[])"
 
 
-def _ipv6(groups: str, dialect: str) -> str:
+def _ipv6(six: str, groups: str, dialect: str) -> str:
     if dialect == "spark":
         digits = " || ".join(f"lpad(lower(get({groups}, {position})), 4, '0')" for position in range(8))
-        return f"CASE WHEN size({groups}) = 8 THEN {digits} END"
-    digits = " || ".join(f"lpad({groups}[{position}], 4, '0')" for position in range(1, 9))
-    return f"CASE WHEN len({groups}) = 8 THEN ('0x' || {digits})::UHUGEINT END"
+        form = sql.literal(_FORM, dialect)
+        return f"CASE WHEN size({groups}) = 8 AND {six} RLIKE {form} THEN {digits} END"
+    # The cast takes also 1_0, and 00001; a group longer than four digits that it takes begins with 0.
+    long = f"(contains({six}, ':0') OR starts_with({six}, '0')) AND regexp_matches({six}, '[^:]{{5}}')"
+    plain = f"len({groups}) = 8 AND NOT contains({six}, '_') AND NOT CASE WHEN {long} THEN true ELSE false END"
+    upper, lower = (
+        " + ".join(f"{groups}[{first + place}]::UBIGINT * {1 << 48 - 16 * place}" for place in range(4))
+        for first in (1, 5)
+    )
+    return f"CASE WHEN {plain} THEN (({upper})::UHUGEINT << 64) + ({lower})::UHUGEINT END"
 
 
 def _ipv4(number: str, dialect: str) -> str:

@@ -32,6 +32,17 @@ COMMANDS = {
     "distinct": [[], ["--columns", f"{KEY},flag"]],
     "count_distinct": [[], ["--columns", "text,flag", "--by", KEY]],
     "sort": [["--order", "amount desc, text"], ["--order", "lower(text)"]],
+    "sessionize": [["--by", KEY, "--at", "at"], ["--by", f"{KEY},flag", "--at", "at", "--max-length", "20 minutes"]],
+    "sessions": [["--by", KEY, "--at", "at"], ["--by", KEY, "--at", "at", "--max-length", "1h", "total=sum(amount)"]],
+    "dedup": [["--by", KEY, "--at", "at"], ["--by", f"{KEY},flag", "--at", "at", "--within", "1h"]],
+    "join": [
+        ["--right", "part1.parquet", "--on", f"{KEY},flag", "--how", "full"],
+        ["--right", "part0.parquet", "--on", "id=id"],
+    ],
+    "asof_join": [["--right", "part1.parquet", "--on", KEY, "--at", "at", "--tolerance", "3h"]],
+    "range_join": [
+        ["--right", "part1.parquet", "--value", "price", "--low", "price", "--high", "price", "--how", "left"],
+    ],
 }  # fmt: skip
 SCHEMA = pa.schema({
     "id": pa.int64(), 'the "key"': pa.string(), "amount": pa.float64(), "price": pa.decimal128(10, 2),

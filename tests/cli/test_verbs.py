@@ -39,6 +39,61 @@ COMMANDS = {
         ["short.csv", "--order", "amount"],
         ["country,amount", ",1", "FR,5", "DE,7", "DE,10"],
     ),
+    "sessionize": (
+        ["sales.csv", "--by", "country", "--at", "at"],
+        [
+            "country,amount,at,session,session_start",
+            "DE,10,2026-03-01 10:00:00,1,2026-03-01 10:00:00",
+            "DE,7,,,",
+            "FR,5,2026-03-01 11:30:00.25,1,2026-03-01 11:30:00.25",
+            ",1,2026-03-02 00:00:00,1,2026-03-02 00:00:00",
+        ],
+    ),
+    "sessions": (
+        ["sales.csv", "--by", "country", "--at", "at", "--gap", "1h", "most=max(amount)"],
+        [
+            "country,session,started_at,ended_at,events,most",
+            "DE,1,2026-03-01 10:00:00,2026-03-01 10:00:00,1,10",
+            "DE,,,,1,7",
+            "FR,1,2026-03-01 11:30:00.25,2026-03-01 11:30:00.25,1,5",
+            ",1,2026-03-02 00:00:00,2026-03-02 00:00:00,1,1",
+        ],
+    ),
+    "dedup": (
+        ["sales.csv", "--by", "country", "--at", "at"],
+        ["country,amount,at", "DE,10,2026-03-01 10:00:00", "FR,5,2026-03-01 11:30:00.25", ",1,2026-03-02 00:00:00"],
+    ),
+    "join": (
+        ["sales.csv", "--right", "short.csv", "--on", "country"],
+        [
+            "country,amount,at,amount_right",
+            "DE,7,,7",
+            "DE,7,,10",
+            "DE,10,2026-03-01 10:00:00,7",
+            "DE,10,2026-03-01 10:00:00,10",
+            "FR,5,2026-03-01 11:30:00.25,5",
+        ],
+    ),
+    "asof_join": (
+        ["sales.csv", "--right", "sales.csv", "--on", "country", "--at", "at", "--tolerance", "1h"],
+        [
+            "country,amount,at,amount_right,at_right",
+            "DE,10,2026-03-01 10:00:00,10,2026-03-01 10:00:00",
+            "DE,7,,,",
+            "FR,5,2026-03-01 11:30:00.25,5,2026-03-01 11:30:00.25",
+            ",1,2026-03-02 00:00:00,,",
+        ],
+    ),
+    "range_join": (
+        ["sales.csv", "--right", "short.csv", "--value", "amount", "--low", "amount", "--high", "amount"],
+        [
+            "country,amount,at,country_right,amount_right",
+            ",1,2026-03-02 00:00:00,,1",
+            "FR,5,2026-03-01 11:30:00.25,FR,5",
+            "DE,7,,DE,7",
+            "DE,10,2026-03-01 10:00:00,DE,10",
+        ],
+    ),
 }
 
 

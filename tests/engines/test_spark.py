@@ -46,6 +46,12 @@ def everything(t: Any) -> dict[str, Any]:
         "distinct": ps.distinct(t, "x"),
         "count_distinct": ps.count_distinct(t, "v", by="k"),
         "sort": ps.sort(t, "v desc"),
+        "sessionize": ps.sessionize(t, "k", "at"),
+        "sessions": ps.sessions(t, "k", "at", max_length="1h"),
+        "dedup": ps.dedup(t, "k", "at", within="1s"),
+        "join": ps.join(t, ps.distinct(t, "k"), "k", how="left"),
+        "asof_join": ps.asof_join(t, t, "k", "at"),
+        "range_join": ps.range_join(t, t, "v", "v", "v", how="left"),
         "query": ps.query("SELECT t.v, r.w FROM t JOIN r USING (k)", t=t, r=[{"k": "a", "w": 1}]),
         "materialize": ps.materialize(t),
     }

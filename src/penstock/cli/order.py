@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,16 @@ def _by_keys(result: Table, arguments: Mapping[str, Any]) -> Table:
     keys = by if isinstance(by, Mapping) else {name: sql.quote(name) for name in by}
     folded = {name.casefold() for name in present}
     terms = [sql.quote(name) if name.casefold() in folded else expression for name, expression in keys.items()]
+    # What joins go by stands under the left's names; a time may have gone into the result by another name.
+    left = [
+        name for word in ("on", "at", "value") for name in _listed(arguments.get(word, ())) if name.casefold() in folded
+    ]
+    terms += [sql.quote(name) for name in left]
     return sort(result, [*terms, *arguments.get("order", ())] or sql.quote(next(iter(present))))
+
+
+def _listed(names: str | Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _as_read(result: Table, inputs: Inputs) -> Table:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +29,8 @@ class Work(NamedTuple):
     """What a verb wants done with the table that it read."""
 
     name: str
-    apply: Callable[[Table], Table]
+    apply: Callable[..., Table]
+    """Given the table, and those of `beside` by their names."""
     in_order: Callable[[Table, Inputs], Table] = lambda result, _: result
     """The result in the order that it is printed in."""
     summed: frozenset[str] = frozenset()
@@ -36,6 +39,8 @@ class Work(NamedTuple):
     """What `ps.write` is told besides path, format and mode."""
     counted_along: Callable[[Table], Table | None] = lambda _: None
     """The result with the counts of a log's lines beside it; see `malformed`."""
+    beside: Mapping[str, Sequence[str]] = {}
+    """Further tables: names with files."""
 
 
 def execute(work: Work, files: Sequence[str], options: Options) -> None:
@@ -43,22 +48,30 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
     import penstock as ps
     from penstock.cli.inputs import opened
     from penstock.cli.output import chosen
+    from penstock.engines.notes import notes_of
 
     say = (lambda _: None) if options.quiet else _note
     printed = "" if options.plan or options.to_files else chosen(options.format)
     began = time.monotonic()
-    with ps.connect(options.engine, **options.settings) as engine, opened(files, options.input_format, say) as inputs:
-        table = ps.read(inputs.names, inputs.format, engine=engine, **options.reading)
+    with ExitStack() as stack:
+        engine = stack.enter_context(ps.connect(options.engine, **options.settings))
+        inputs = stack.enter_context(opened(files, options.input_format, say))
+        others = {name: stack.enter_context(opened(given, None, say)) for name, given in work.beside.items()}
+        table, *rest = (
+            ps.read(each.names, each.format, engine=engine, **options.reading) for each in (inputs, *others.values())
+        )
+        apply = partial(work.apply, **dict(zip(others, rest, strict=True)))
         count: malformed.Count | None = None
         counting = inputs.format == "log" and not options.quiet
         if options.plan:
-            click.echo(engine.explain(work.apply(table)).rstrip())
+            planned = apply(table)
+            click.echo("\n".join([*(f"note: {line}" for line in notes_of(planned)), engine.explain(planned).rstrip()]))
             return
         if options.to_files:
-            _write(engine, work.apply(table), work, options, say)
+            _write(engine, apply(table), work, options, say)
         else:
             along = work.counted_along(table) if counting else None
-            result = work.in_order(work.apply(table) if along is None else along, inputs)
+            result = work.in_order(apply(table) if along is None else along, inputs)
             count = _print(engine, result, printed, work, say)
         if counting:
             count = count or attended(engine, lambda: malformed.of_table(engine, table))

@@ -6,6 +6,7 @@ import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import click
@@ -39,17 +40,19 @@ def verb(pattern: Pattern) -> click.Command:
 
     def run(files: tuple[str, ...], **values: Any) -> None:
         said = options.taken(values)
+        beside = {p.name: values.pop(p.name) for p in parameters if p.annotation is Any}
         names, expressions = words.split(files) if pairs else (list(files), {})
         arguments = _arguments(parameters, values) | expressions
         listed = arguments.pop("*", ())
         execute(
             Work(
                 pattern.name,
-                lambda table: function(table, *listed, **arguments),
+                lambda table, **others: function(table, *others.values(), *listed, **arguments),
                 lambda result, inputs: in_order(pattern, result, arguments, inputs),
                 summed(arguments, expressions),
                 lambda result: written_order(pattern, result, arguments),
                 lambda table: counted_along(pattern.name, table, arguments),
+                beside,
             ),
             names,
             said,
@@ -97,8 +100,12 @@ def _kind(parameter: inspect.Parameter) -> dict[str, Any]:
     """What click is to be told about the values of a parameter."""
     from penstock.tables import By
 
+    if parameter.annotation is Any:  # a second table
+        return {"multiple": True, "metavar": "FILE"}
     if parameter.kind is parameter.VAR_POSITIONAL:
         return {"multiple": True, "metavar": "COLUMN,..."}
+    if _matches(parameter):
+        return {"multiple": True, "metavar": "COLUMN,...|LEFT=RIGHT"}
     if parameter.annotation == By:
         return {"multiple": True, "metavar": "COLUMN,...|NAME=EXPRESSION"}
     union = get_origin(parameter.annotation) in (Union, types.UnionType)
@@ -114,9 +121,15 @@ def _kind(parameter: inspect.Parameter) -> dict[str, Any]:
         (float,): {"type": float},
         (str,): {"metavar": "COLUMN" if parameter.name == "column" else "TEXT"},
         (str, timedelta): {"metavar": "DURATION"},
+        (str, timedelta, float, Decimal): {"metavar": "DURATION|NUMBER", "type": words.number_or_text},
         (str, Sequence[str]): {"multiple": True, "metavar": "EXPRESSION [desc],..."},
     }
     return known[tuple(kinds)]
+
+
+def _matches(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter names columns of two tables, the left's with the right's."""
+    return parameter.name != "by" and Mapping[str, str] in get_args(parameter.annotation)
 
 
 def _arguments(parameters: list[inspect.Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,6 +143,9 @@ def _arguments(parameters: list[inspect.Parameter], values: Mapping[str, Any]) -
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             found["*"] = words.names(value)
+        elif _matches(parameter):
+            named = words.matches(value)
+            found[parameter.name] = named[0] if len(named) == 1 and isinstance(named, list) else named
         elif parameter.annotation == By:
             found[parameter.name] = words.keys(value)
         else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from penstock.errors import UsageError
 
-__all__ = ["keys", "names", "pair", "split"]
+__all__ = ["keys", "matches", "names", "number_or_text", "pair", "split"]
 
 _NAME = r'(?:"(?:[^"]|"")+"|[^",=]+)'
 _NAMES = re.compile(rf"{_NAME}(?:,{_NAME})*")
@@ -55,6 +56,33 @@ def keys(words: Iterable[str]) -> list[str] | dict[str, str]:
         for word, given in taken
         for name, expression in ([given] if given else ((name, quote(name)) for name in names([word])))
     }
+
+
+def matches(words: Iterable[str]) -> list[str] | dict[str, str]:
+    """Columns of two tables: names that both have, or, where one is `left=right`, each of the left with the right's.
+
+    >>> matches(["user,day"]), matches(["user=id", "day"])
+    (['user', 'day'], {'user': 'id', 'day': 'day'})
+    """
+    taken = [(word, pair(word)) for word in words]
+    if not any(given for _, given in taken):
+        return names(word for word, _ in taken)
+    found: dict[str, str] = {}
+    for word, given in taken:
+        found |= {given[0]: _unquoted(given[1])} if given else {name: name for name in names([word])}
+    return found
+
+
+def number_or_text(word: str) -> str | Decimal:
+    """A number as one, and anything else as it stands.
+
+    >>> number_or_text("0.5"), number_or_text("30 minutes")
+    (Decimal('0.5'), '30 minutes')
+    """
+    try:
+        return Decimal(word)
+    except InvalidOperation:
+        return word
 
 
 def split(words: Iterable[str]) -> tuple[list[str], dict[str, str]]:

@@ -44,7 +44,7 @@ def range_join(
         The left's columns, then the right's; one row for each range that a row lies in.
 
     Cost:
-        Spark: no exchange up to a million ranges, which are sent to every worker; else 1 of either side by bins of
+        Spark: 0 exchanges up to a million ranges, which are sent to every worker; else 1 of either side by bins of
         the ranges. A look at the lows, which runs the right once, decides; how="left" adds 2 exchanges.
         DuckDB: sorts both sides, spills; ranges that overlap others are hashed by bins of their places.
 
@@ -157,19 +157,20 @@ def _latest_then_bins(values: str, ranges: str, mine: list[str], other: list[str
     after = "lead(lo) OVER (ORDER BY lo)"
     return {
         "valued": f"({values})",
+        "ranged": f"MATERIALIZED (SELECT *, row_number() OVER () AS j FROM ({ranges}))",
         "marked": f"MATERIALIZED (SELECT *, coalesce({before} < lo, true) AND coalesce(hi < {after}, true) AS alone "
-                  f"FROM ({ranges}))",
-        "met": f"MATERIALIZED (SELECT {l}, v, {r}, coalesce(v <= hi, false) AS inside "
-               "FROM valued ASOF LEFT JOIN (FROM marked WHERE alone) ON v >= lo)",
-        "numbered": f"MATERIALIZED (SELECT {r}, lo, hi, rank() OVER (ORDER BY lo) AS i FROM marked WHERE NOT alone)",
+                  "FROM (SELECT lo, hi, j FROM ranged))",
+        "met": f"MATERIALIZED (SELECT {l}, v, j, coalesce(v <= hi, false) AS inside "
+               "FROM valued ASOF LEFT JOIN (SELECT lo, hi, j FROM marked WHERE alone) ON v >= lo)",
+        "numbered": "MATERIALIZED (SELECT lo, hi, j, rank() OVER (ORDER BY lo) AS i FROM marked WHERE NOT alone)",
         "lows": "(SELECT DISTINCT lo AS since, i AS place FROM numbered)",
         "spanned": "(SELECT *, ceil(log2(place - i + 1))::INTEGER AS k FROM numbered ASOF JOIN lows ON hi >= since)",
-        "binned": f"MATERIALIZED (SELECT {r}, lo, hi, k, "
-                  "unnest(range(i >> k, (place >> k) + 1)) AS bin FROM spanned)",
+        "binned": "MATERIALIZED (SELECT lo, hi, j, k, unnest(range(i >> k, (place >> k) + 1)) AS bin FROM spanned)",
         "placed": f"(SELECT {l}, v, place FROM (FROM met WHERE NOT inside) ASOF JOIN lows ON v >= since)",
         "probes": f"(SELECT {l}, v, place, unnest(range(0, 40)) AS size FROM placed)",
-        "found": f"(SELECT {l}, {r}, v FROM met WHERE inside UNION ALL SELECT {l}, {r}, v "
+        "pairs": f"(SELECT {l}, v, j FROM met WHERE inside UNION ALL SELECT {l}, v, j "
                  "FROM probes JOIN binned ON size = k AND place >> size = bin AND v >= lo AND v <= hi)",
+        "found": f"(SELECT {l}, {r}, v FROM pairs JOIN ranged USING (j))",
     }  # fmt: skip
 
 
