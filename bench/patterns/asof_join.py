@@ -18,6 +18,23 @@ SQL = f"""
     from events as e asof left join payments as p on e.user_id = p.user_id and e.ts >= p.ts
 """
 
+# Where there is no such join: both sides in one column of times, along which the latest payment is carried.
+CARRIED = f"""
+    select user_id, ts, amount, ts_right, paid
+    from (
+        select user_id, ts, amount, paid_at,
+            last_value(paid_at) ignore nulls over (partition by user_id order by ts) as ts_right,
+            last_value(paid) ignore nulls over (partition by user_id order by ts) as paid
+        from (
+            select user_id, ts, amount, null as paid_at, null as paid from events
+            union all
+            select user_id, ts, null, ts as paid_at, min(amount) as paid
+            from events where {PAYMENT} group by user_id, ts
+        ) as both_sides
+    ) as carried
+    where paid_at is null
+"""
+
 
 def ours(events: Any) -> Any:
     """The payments are made one a second before, as for the others; `asof_join` looks for ties all the same."""
@@ -36,8 +53,28 @@ def polars(pl: ModuleType, events: Any) -> Any:
     return found.select("user_id", "ts", "amount", "ts_right", "paid")
 
 
+def carried(fn: ModuleType, events: Any) -> Any:
+    """PySpark: both sides in one table, along which the latest payment is carried."""
+    from pyspark.sql import Window
+
+    window = Window.partitionBy("user_id").orderBy("ts")
+    paid = events.where(PAYMENT).groupBy("user_id", "ts").agg(fn.min("amount").alias("paid"))
+    both = events.select("user_id", "ts", "amount").unionByName(
+        paid.withColumn("paid_at", fn.col("ts")), allowMissingColumns=True
+    )
+    return (
+        both.withColumn("ts_right", fn.last("paid_at", ignorenulls=True).over(window))
+        .withColumn("paid", fn.last("paid", ignorenulls=True).over(window))
+        .where("paid_at is null")
+        .drop("paid_at")
+    )
+
+
 CONTENDERS = {
     **peers.penstock(ours),
-    "duckdb-asof": peers.duckdb(SQL),
+    "duckdb": peers.duckdb(SQL),
     "polars": peers.polars(polars),
+    "chdb": peers.chdb(SQL),
+    "datafusion": peers.datafusion(CARRIED),
+    "pyspark": peers.pyspark(carried),
 }

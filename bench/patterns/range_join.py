@@ -2,14 +2,18 @@
 
 The addresses are made of the events within each query. `equality` is what the target is measured against: a hash join
 of the same sizes and columns, on the number of the range; it finds the same rows, because that number is made of the
-address too.
+address too. `ipv4` and `ipv6` ask the same of addresses written as text, and have equalities of their own, on the text
+of the low; their texts stand in files, because it takes longer to write them than to join them.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import penstock as ps
-from bench import peers
+from bench import data, peers
 
 RANGES = 400_000
 WIDTH = 10_737  # 400 000 of these fill the addresses of 32 bits
@@ -40,6 +44,54 @@ def polars(pl: ModuleType, events: Any) -> Any:
     return met.filter(pl.col("ip") <= pl.col("high")).select("user_id", "amount", "ip", "low", "high", "net")
 
 
+#: An address as text, and the ends of the texts of a value, a low and a high.
+TEXTS = {
+    "ipv4": ("concat_ws('.', {n} >> 24, {n} >> 16 & 255, {n} >> 8 & 255, {n} & 255)", "''", "''", "''"),
+    "ipv6": (
+        "'2001:' || to_hex({n} >> 16) || ':' || to_hex({n} & 65535)",
+        "':0:' || to_hex(user_id & 65535) || ':8a2e:370:7334'", "'::'", "':ffff:ffff:ffff:ffff:ffff'",
+    ),
+}  # fmt: skip
+
+
+def texts(version: str) -> Callable[[Path], dict[str, Path]]:
+    """The files of the addresses and the ranges as text; `since` is the low of the range that an address lies in."""
+    text, *ends = TEXTS[version]
+    value, low, high = (f"{text.format(n=n)} || {end}" for n, end in zip(("ip", "low", "high"), ends, strict=True))
+    since = f"{text.format(n=f'(ip // {WIDTH} * {WIDTH})')} || {ends[1]}"
+    nets = f"select {low} as low, {high} as high, net from ({NETS})"
+
+    def beside(path: Path) -> dict[str, Path]:
+        visits = VISITS.replace("events", f"'{path}'")
+        queries = {
+            f"visits-{version}-{path.stem}": f"select user_id, amount, {value} as ip, {since} as since from ({visits})",
+            f"nets-{version}": nets,
+        }
+        files = {name.partition("-")[0]: path.with_name(f"{name}.parquet") for name in queries}
+        for file, query in zip(files.values(), queries.values(), strict=True):
+            if not file.exists():
+                data._write(query, file)
+        return files
+
+    return beside
+
+
+def on_text(version: str) -> dict[str, peers.Contender]:
+    """Ours on DuckDB and the equality; the texts differ from the integers, so the rest of a row is compared."""
+    beside, told = texts(version), ("user_id", "amount", "net")
+
+    def joined(events: Any, visits: Any, nets: Any) -> Any:
+        return ps.range_join(
+            ps.query("select user_id, amount, ip from visits", visits=visits), nets, "ip", "low", "high"
+        )
+
+    equality = f"select {SHOWN} from visits join nets on since = low"
+    return {
+        version: replace(peers.penstock(joined, beside=beside)["penstock-duckdb"], determined=told),
+        f"{version}-equality": peers.duckdb(equality, determined=told, beside=beside),
+    }
+
+
 CONTENDERS = {
     **peers.penstock(ours),
     "equality": peers.duckdb(
@@ -52,4 +104,6 @@ CONTENDERS = {
         f"select {SHOWN} from ({VISITS}) as visits asof join ({NETS}) as nets on ip >= low where ip <= high"
     ),
     "polars": peers.polars(polars),
+    **on_text("ipv4"),
+    **on_text("ipv6"),
 }

@@ -1,7 +1,7 @@
 """sessions: one row a session of 30 minutes' pause, by integer and by text keys; events in the order of time.
 
-`lag` and a running sum are the SQL that everyone writes. Those named text have keys such as `user 17`: compare them with
-text-penstock.
+`lag` and a running sum are the SQL that everyone writes. Those named text have keys such as `user 17`: compare them
+with text-penstock.
 """
 
 from dataclasses import replace
@@ -16,13 +16,14 @@ LAG_AND_SUM = """
     from (
         select user_id, ts, sum(starts) over (partition by user_id order by ts) as session
         from (
-            select user_id, ts, case when ts - lag(ts) over (partition by user_id order by ts) <= interval '30 minutes'
+            select user_id, ts, case when ts - lag(ts) over (partition by user_id order by ts) <= {pause}
                                 then 0 else 1 end as starts
             from {events}
         ) as lagged
     ) as numbered
     group by user_id, session
 """
+HALF_HOUR = "interval '30 minutes'"
 TEXT = "(select 'user ' || user_id as user_id, ts from events) as named"
 
 ORDERED = False
@@ -83,14 +84,15 @@ TIMES = ("started_at", "ended_at", "events")
 
 CONTENDERS = {
     **peers.penstock(lambda events: ps.sessions(events, "user_id", "ts")),
-    "duckdb": peers.duckdb(LAG_AND_SUM.format(events="events")),
+    "duckdb": peers.duckdb(LAG_AND_SUM.format(events="events", pause=HALF_HOUR)),
     "polars": peers.polars(polars_sessions),
-    "datafusion": peers.datafusion(LAG_AND_SUM.format(events="events")),
+    "chdb": peers.chdb(LAG_AND_SUM.format(events="events", pause=1800)),  # there times differ by a number of seconds
+    "datafusion": peers.datafusion(LAG_AND_SUM.format(events="events", pause=HALF_HOUR)),
     "pyspark": peers.pyspark(two_windows),
     "pyspark-session-window": peers.pyspark(session_window, determined=("user_id", *TIMES)),
     "text-penstock": replace(
         peers.penstock(lambda events: ps.sessions(named(events), "user_id", "ts"))["penstock-duckdb"], determined=TIMES
     ),
-    "text-duckdb": peers.duckdb(LAG_AND_SUM.format(events=TEXT), determined=TIMES),
+    "text-duckdb": peers.duckdb(LAG_AND_SUM.format(events=TEXT, pause=HALF_HOUR), determined=TIMES),
     "text-polars": peers.polars(polars_text, determined=TIMES),
 }

@@ -347,7 +347,7 @@ def test_any_agrees_with_the_oracle_but_for_the_choice(table, explore):
         places = [tuple(map(oracles.place, row.values())) for row in data.to_pylist()]
         assert all(tuple(map(oracles.place, row.values())) in places for row in found)
 
-    explore(check, tables(kinds(), kinds(), kinds(), values=3), st.integers(1, 2))
+    explore(check, tables(kinds(), kinds(), kinds(), values=3), st.integers(1, 2), on_spark=3)
 
 
 def test_agrees_with_the_oracle_within(table, explore):
@@ -370,7 +370,7 @@ def test_agrees_with_the_oracle_behind_another_pattern(table, explore):
 
         assert_tables_equal(result, oracles.dedup(oracles.distinct(e.rows), e.by, e.at, within=length))
 
-    explore(check, events(), st.booleans())
+    explore(check, events(), st.booleans(), on_spark=3)
 
 
 def test_within_keeps_the_first_rows_of_sessions_as_long(table, explore):
@@ -386,7 +386,7 @@ def test_within_keeps_the_first_rows_of_sessions_as_long(table, explore):
 
         assert_tables_equal(ps.dedup(table(e.data), e.by, e.at, within=e.gap), expected)
 
-    explore(check, events())
+    explore(check, events(), on_spark=3)
 
 
 def test_twice_is_once(table, explore):
@@ -397,7 +397,7 @@ def test_twice_is_once(table, explore):
 
         assert_tables_equal(ps.dedup(once, e.by, e.at, within=e.gap), rows(once))
 
-    explore(check, events())
+    explore(check, events(), on_spark=3)
 
 
 def test_moving_all_times_keeps_the_same_rows(table, explore):
@@ -412,7 +412,7 @@ def test_moving_all_times_keeps_the_same_rows(table, explore):
         expected = moved(rows(ps.dedup(table(e.data), e.by, e.at, within=e.gap)))
         assert_tables_equal(ps.dedup(table(later), e.by, e.at, within=e.gap), expected)
 
-    explore(check, events())
+    explore(check, events(), on_spark=3)
 
 
 @pytest.mark.parametrize("within", [False, True])
@@ -430,7 +430,7 @@ def test_each_key_alone_keeps_the_same_rows(table, explore, within):
 
         assert_tables_equal(ps.dedup(table(e.data), e.by, e.at, within=length), parts)
 
-    explore(check, events())
+    explore(check, events(), on_spark=3)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,9 @@ ADDRESSES = [
     *(":1:2:3:4:5:6:7", "1:2:3:4:5:6:7:", "::ffff:1.2.3.4", "::1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5::1.2.3.4"),
     *("1:2:3:4:5:6:7:1.2.3.4", "1:2:3:4:5:6::1.2.3.4", "::1.2.3.256", "::ffff:01.2.3.4", "1.2.3.4::", "2001:DB8::1"),
     *("12345::", "g::", "::1\n", "0::0", "0::", "::0", "0000::1", "00000::1", "0:2:3:4::5:6:7:8", "1:2:3:4:5:6::0:8"),
+    *("1_0::", "::_1", "::0x1", "0x1::", " ::1", "::1 ", "1 ::", "::+1", "::-1", "0:1:2:3:4:5:6:01234", "01234::"),
+    *("::10000", "1::2::3::4:5", "1:2::3::4:5:6", "::1::", "::1:2:3::", "1:2:3:4:5:6:7:8:9", "0:0:0:0:0:0:0:0", "::."),
+    *("0001:0002:0003:0004:0005:0006:0007:0008", "1:2:3:4:5:6:7", "::1.2:1.2.3.4", "ABCD:EF01::abcd:ef01", "::1:00000"),
 ]
 
 
@@ -115,6 +118,15 @@ def test_addresses_sort_as_numbers(table):
 
     assert_tables_equal(result, expected)
     assert "IP addresses" in notes_of(result)[0]
+
+
+def test_what_is_no_address_may_be_kept(table):
+    """`how="left"` keeps the addresses that lie in no range, and the texts that are none."""
+    asked = [{"ip": "10.0.0.7"}, {"ip": "10.0.1.0"}, {"ip": "::1"}, {"ip": "localhost"}, {"ip": None}]
+    nets = [{"low": "10.0.0.0", "high": "10.0.0.255", "net": "home"}, {"low": "9.0.0.0", "high": "::", "net": "empty"}]
+    expected = [asked[0] | nets[0], *(row | dict.fromkeys(nets[0]) for row in asked[1:])]
+
+    assert_tables_equal(ps.range_join(table(asked), table(nets), "ip", "low", "high", how="left"), expected)
 
 
 def test_text_that_is_no_address_is_a_value(table):
@@ -233,6 +245,15 @@ def test_no_plan_is_a_cross_product(engine, how):
     plan = engine.explain(result).upper().replace("_", " ")
 
     assert not any(word in plan for word in ("NESTED", "CROSS", "CARTESIAN", "PIECEWISE"))
+
+
+def test_duckdb_reads_each_side_once(duckdb_engine):
+    """Addresses are parsed once, also where the rows that lie in no range are kept."""
+    left = duckdb_engine.query("SELECT '10.0.0.7' AS ip FROM range(7)", {})
+    right = duckdb_engine.query("SELECT '10.0.0.0' AS low, '10.0.0.255' AS high FROM range(9)", {})
+    plan = duckdb_engine.explain(ps.range_join(left, right, "ip", "low", "high", how="left"))
+
+    assert plan.upper().count("FUNCTION: RANGE") == 2
 
 
 def test_spark_leaves_the_left_where_it_is(spark_engine):

@@ -350,7 +350,7 @@ def test_agrees_with_the_oracle_by_integers(table, explore):
         result = ps.sessionize(table(e.data), e.by, e.at, e.gap, e.max_length)
         check(result, e.rows, e.by, e.at, e.gap, e.max_length)
 
-    explore(agrees, events(keys=["int", "small"]))
+    explore(agrees, events(keys=["int", "small"]), on_spark=3)
 
 
 def test_agrees_with_the_oracle_behind_another_pattern(table, explore):
@@ -360,7 +360,7 @@ def test_agrees_with_the_oracle_behind_another_pattern(table, explore):
         result = ps.sessionize(ps.distinct(table(e.data)), e.by, e.at, e.gap, e.max_length)
         check(result, oracles.distinct(e.rows), e.by, e.at, e.gap, e.max_length)
 
-    explore(agrees, events())
+    explore(agrees, events(), on_spark=3)
 
 
 @pytest.mark.parametrize("length", [None, timedelta(seconds=50)])
@@ -409,7 +409,7 @@ def test_moving_all_times_moves_the_sessions(table, explore):
         expected = [{n: v and v + days if n in starts else v for n, v in row.items()} for row in rows(result)]
         assert_tables_equal(later, expected)
 
-    explore(lambda e: moves(e, timedelta(days=19_000)), events())
+    explore(lambda e: moves(e, timedelta(days=19_000)), events(), on_spark=3)
 
 
 def test_each_key_alone_has_the_same_sessions(table, explore):
@@ -428,7 +428,7 @@ def test_each_key_alone_has_the_same_sessions(table, explore):
 
         assert_tables_equal(ps.sessionize(table(e.data), e.by, e.at, e.gap, e.max_length), parts)
 
-    explore(splits, events())
+    explore(splits, events(), on_spark=3)
 
 
 def test_a_result_can_be_sessionized_again(table):

@@ -304,12 +304,12 @@ def test_agrees_with_the_oracle(table, explore):
 
 def test_agrees_with_the_oracle_by_integers(table, explore):
     """The same by integer keys, for which a plan of its own may be taken."""
-    explore(lambda e: agrees(table, e), events(keys=["int", "small"]))
+    explore(lambda e: agrees(table, e), events(keys=["int", "small"]), on_spark=4)
 
 
 def test_agrees_with_the_oracle_by_texts(table, explore):
     """The same by text keys."""
-    explore(lambda e: agrees(table, e), events(keys=["text"]))
+    explore(lambda e: agrees(table, e), events(keys=["text"]), on_spark=4)
 
 
 def test_agrees_with_the_oracle_in_its_aggregates(table, explore):
@@ -319,7 +319,7 @@ def test_agrees_with_the_oracle_in_its_aggregates(table, explore):
         (other,) = {*e.data.column_names} - {*e.by, e.at}
         agrees(table, e, total=("sum", other), n=("count", None), least=("min", other), last=("max", e.at))
 
-    explore(check, events())
+    explore(check, events(), on_spark=3)
 
 
 def test_is_sessionize_and_then_aggregate(table, explore):
@@ -336,7 +336,7 @@ def test_is_sessionize_and_then_aggregate(table, explore):
 
         assert_tables_equal(result, grouped)
 
-    explore(check, events())
+    explore(check, events(), on_spark=3)
 
 
 def test_moving_all_times_moves_the_bounds(table, explore):
@@ -353,7 +353,7 @@ def test_moving_all_times_moves_the_bounds(table, explore):
         ]
         assert_tables_equal(later, expected)
 
-    explore(check, events())
+    explore(check, events(), on_spark=3)
 
 
 def test_each_key_alone_has_the_same_sessions(table, explore):
@@ -369,7 +369,7 @@ def test_each_key_alone_has_the_same_sessions(table, explore):
 
         assert_tables_equal(ps.sessions(table(e.data), e.by, e.at, e.gap, e.max_length), parts)
 
-    explore(check, events())
+    explore(check, events(), on_spark=3)
 
 
 @pytest.mark.parametrize("own", [{}, {"total": ("sum", "id")}])

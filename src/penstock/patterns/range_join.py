@@ -92,12 +92,13 @@ def range_join(
 
     def statement(dialect: str) -> str:
         values = keyed(list(ours), "l", {"v": value}, "ours", dialect)
-        ranges = f"{keyed(list(shown), 'r', {'lo': low, 'hi': high}, 'theirs', dialect)} WHERE lo <= hi"
+        ranges = keyed(list(shown), "r", {"lo": low, "hi": high}, "theirs", dialect)
         mine, other = _numbered("l", ours), _numbered("r", shown)
         if dialect == "duckdb":
-            ctes = _latest_then_bins(values, ranges, mine, other)
+            ctes = _latest_then_bins(values, ranges, mine, other, by_number=theirs[low] == "VARCHAR")
         else:
             bound = "VARCHAR" if as_addresses else theirs[low]
+            ranges += " WHERE lo <= hi"
             counted, cuts = _look(native(lambda _: ranges, theirs=right), bound)
             ctes = _bins(values, ranges, mine, other, cuts, counted <= FEW_RANGES)
         found = f"SELECT {', '.join([*mine, *other])} FROM found"
@@ -143,7 +144,7 @@ def _all_addresses(t: Table, names: Iterable[str]) -> bool:
     return bool(found["n"] > 0 and found["n"] == found["good"])
 
 
-def _latest_then_bins(values: str, ranges: str, mine: list[str], other: list[str]) -> dict[str, str]:
+def _latest_then_bins(values: str, ranges: str, mine: list[str], other: list[str], by_number: bool) -> dict[str, str]:
     """DuckDB: an ASOF join finds the only range that may hold a value, where ranges do not overlap.
 
     A range that overlaps none is the latest one at all values that it holds; the others go by bins: numbered by their
@@ -151,26 +152,39 @@ def _latest_then_bins(values: str, ranges: str, mine: list[str], other: list[str
     numbers lies in two bins of that size, so that a value meets it by an equality, looking into one bin of each size.
     The plain inequality is DuckDB's IEJoin at best (1.5 s for 1 M values in 4 000 ranges, 10 M matches), but a nested
     loop where the planner expects few rows: with the ranges behind a filter such as `id % 100 = 0` 7 s.
+
+    With texts in them, ranges are sorted as numbers of rows, and what they hold is joined to the result by a hash: 0.34
+    s of CPU instead of 0.46 for 1 M values in 400 000 ranges with two texts, but 0.30 instead of 0.25 with integers.
     """
-    l, r = ", ".join(mine), ", ".join(other)  # noqa: E741
+    l, r = ", ".join(mine), "j" if by_number else ", ".join(other)  # noqa: E741
     before = "max(hi) OVER (ORDER BY lo ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     after = "lead(lo) OVER (ORDER BY lo)"
+    first, last = {"ranged": f"({ranges})"}, {}
+    if by_number:
+        # The numbering runs in one thread, so what is numbered is made before.
+        first = {
+            "made": f"MATERIALIZED ({ranges})",
+            "ranged": "MATERIALIZED (SELECT *, row_number() OVER () AS j FROM made)",
+        }
+        last = {"found": f"(SELECT {l}, {', '.join(other)}, v FROM pairs JOIN ranged USING (j))"}
     return {
-        "valued": f"({values})",
-        "ranged": f"MATERIALIZED (SELECT *, row_number() OVER () AS j FROM ({ranges}))",
+        "asked": f"({values})",
+        **first,
         "marked": f"MATERIALIZED (SELECT *, coalesce({before} < lo, true) AND coalesce(hi < {after}, true) AS alone "
-                  "FROM (SELECT lo, hi, j FROM ranged))",
-        "met": f"MATERIALIZED (SELECT {l}, v, j, coalesce(v <= hi, false) AS inside "
-               "FROM valued ASOF LEFT JOIN (SELECT lo, hi, j FROM marked WHERE alone) ON v >= lo)",
-        "numbered": "MATERIALIZED (SELECT lo, hi, j, rank() OVER (ORDER BY lo) AS i FROM marked WHERE NOT alone)",
+                  f"FROM (SELECT {r}, lo, hi FROM ranged WHERE lo <= hi))",
+        "met": f"MATERIALIZED (SELECT {l}, v, {r}, coalesce(v <= hi, false) AS inside "
+               "FROM asked ASOF LEFT JOIN (FROM marked WHERE alone) ON v >= lo)",
+        "valued": f"(SELECT {l}, v FROM met)",
+        "numbered": f"MATERIALIZED (SELECT {r}, lo, hi, rank() OVER (ORDER BY lo) AS i FROM marked WHERE NOT alone)",
         "lows": "(SELECT DISTINCT lo AS since, i AS place FROM numbered)",
         "spanned": "(SELECT *, ceil(log2(place - i + 1))::INTEGER AS k FROM numbered ASOF JOIN lows ON hi >= since)",
-        "binned": "MATERIALIZED (SELECT lo, hi, j, k, unnest(range(i >> k, (place >> k) + 1)) AS bin FROM spanned)",
+        "binned": f"MATERIALIZED (SELECT {r}, lo, hi, k, "
+                  "unnest(range(i >> k, (place >> k) + 1)) AS bin FROM spanned)",
         "placed": f"(SELECT {l}, v, place FROM (FROM met WHERE NOT inside) ASOF JOIN lows ON v >= since)",
         "probes": f"(SELECT {l}, v, place, unnest(range(0, 40)) AS size FROM placed)",
-        "pairs": f"(SELECT {l}, v, j FROM met WHERE inside UNION ALL SELECT {l}, v, j "
+        "pairs" if by_number else "found": f"(SELECT {l}, {r}, v FROM met WHERE inside UNION ALL SELECT {l}, {r}, v "
                  "FROM probes JOIN binned ON size = k AND place >> size = bin AND v >= lo AND v <= hi)",
-        "found": f"(SELECT {l}, {r}, v FROM pairs JOIN ranged USING (j))",
+        **last,
     }  # fmt: skip
 
 
