@@ -24,6 +24,30 @@ VISITS = f"select user_id, amount, {ADDRESS} as ip from events"
 ORDERED = False
 SHOWN = "user_id, amount, ip, low, high, net"
 
+# ClickHouse: the latest low, of a key that all rows have, as its join wants one.
+LATEST = f"""
+    select {SHOWN}
+    from (select *, 0 as every from ({VISITS}) as v) as visits
+    asof join (
+        select 0 as every, net * {WIDTH} as low, net * {WIDTH} + {WIDTH - 1} as high, net
+        from (select number::bigint as net from numbers({RANGES})) as numbered
+    ) as nets on visits.every = nets.every and ip >= low
+    where ip <= high
+"""
+
+# Where there is no such join: each range in every bin of its width that it touches, and a hash join on the bin.
+BINS = f"""
+    select {SHOWN}
+    from (select *, ip / {WIDTH} as bin from ({VISITS}) as v) as visits
+    join (
+        select *, unnest(range(low / {WIDTH}, high / {WIDTH} + 1)) as bin
+        from (
+            select value * {WIDTH} as low, value * {WIDTH} + {WIDTH - 1} as high, value as net
+            from range(0, {RANGES})
+        ) as numbered
+    ) as nets on visits.bin = nets.bin and ip between low and high
+"""
+
 
 def ours(events: Any) -> Any:
     """Both sides by the engine that the events are on."""
@@ -42,6 +66,16 @@ def polars(pl: ModuleType, events: Any) -> Any:
     nets = nets.select((pl.col("net") * WIDTH).alias("low"), (pl.col("net") * WIDTH + WIDTH - 1).alias("high"), "net")
     met = visits.join_asof(nets, left_on="ip", right_on="low", coalesce=False)
     return met.filter(pl.col("ip") <= pl.col("high")).select("user_id", "amount", "ip", "low", "high", "net")
+
+
+def bins(fn: ModuleType, events: Any) -> Any:
+    """PySpark: each range in every bin that it touches, and a join on the bin."""
+    nets = events.sparkSession.range(RANGES).selectExpr(
+        f"id * {WIDTH} as low", f"id * {WIDTH} + {WIDTH - 1} as high", "id as net"
+    )
+    nets = nets.withColumn("bin", fn.explode(fn.expr(f"sequence(low div {WIDTH}, high div {WIDTH})")))
+    visits = events.selectExpr("user_id", "amount", f"{ADDRESS} as ip").withColumn("bin", fn.expr(f"ip div {WIDTH}"))
+    return visits.join(nets, "bin").where("ip between low and high").drop("bin")
 
 
 #: An address as text, and the ends of the texts of a value, a low and a high.
@@ -97,13 +131,16 @@ CONTENDERS = {
     "equality": peers.duckdb(
         f"select {SHOWN} from ({VISITS}) as visits join ({NETS}) as nets on visits.ip // {WIDTH} = nets.net"
     ),
-    "duckdb-inequality": peers.duckdb(
+    "duckdb": peers.duckdb(
         f"select {SHOWN} from ({VISITS}) as visits join ({NETS}) as nets on ip >= low and ip <= high"
     ),
     "duckdb-asof": peers.duckdb(
         f"select {SHOWN} from ({VISITS}) as visits asof join ({NETS}) as nets on ip >= low where ip <= high"
     ),
     "polars": peers.polars(polars),
+    "chdb": peers.chdb(LATEST),
+    "datafusion": peers.datafusion(BINS),
+    "pyspark": peers.pyspark(bins),
     **on_text("ipv4"),
     **on_text("ipv6"),
 }

@@ -93,3 +93,34 @@ def test_salting_finds_heavy_keys_within_the_plan(spark_engine: Engine) -> None:
 
     assert "xxhash64" in plan
     assert "rand(" not in plan
+
+
+TIMED = "SELECT k, timestamp '2026-01-01' + to_seconds(id) AS at, v FROM t"
+
+
+def test_sessions_on_duckdb_are_one_sort_and_windows_that_stream(duckdb_engine: Engine) -> None:
+    """Above the one sort no window holds rows: `OVER ()` reads them as they stand, whatever the type of the key."""
+    ids = range(100)
+    t = duckdb_engine.query(TIMED, {"t": duckdb_engine.adopt(pa.table({"k": ids, "v": ids, "id": ids}))})
+
+    for table in (t, ps.derive(t, k="k::varchar")):
+        for result in (ps.sessions(table, "k", "at"), ps.sessionize(table, "k", "at")):
+            operators = re.findall(r"─ ([A-Z][\w ]+?) ─", duckdb_engine.explain(result))
+
+            assert operators.count("Order By") == 1, operators
+            assert operators.count("Streaming Window") >= 2, operators
+            assert "Window" not in operators, operators
+            assert operators.index("Order By") > max(
+                i for i, name in enumerate(operators) if name == "Streaming Window"
+            )
+
+
+def test_sessions_on_spark_move_rows_once(spark_engine: Any) -> None:
+    """Windows, numbers and the rows a session all stand on one exchange by the key."""
+    made = "SELECT id % 7 AS k, timestamp_ntz'2026-01-01' + make_dt_interval(0, 0, 0, id) AS at FROM range(0, 99, 1, 4)"
+    t = ps.distinct(spark_engine.query(made, {}))  # not a plain scan, so that no look is taken
+
+    for result in (ps.sessions(t, "k", "at"), ps.sessionize(t, "k", "at")):
+        plan = spark_engine.explain(result)
+
+        assert len(re.findall(r"\bExchange hashpartitioning\(k", plan)) == 2, plan  # the other is that of distinct
