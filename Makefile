@@ -22,7 +22,7 @@ demo: $(VENV)/.stamp-spark ## write an access log and answer "the top 100 URLs",
 	@$(BIN)/python examples/top_urls.py $(if $(SIZE),--size $(SIZE))
 
 test: $(VENV)/.stamp-all+test ## the whole suite; Spark tests run wherever Java 17+ is found
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.stamp-all+test+lint ## ruff, mypy --strict, and a docstring on every test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/interrogate -q tests

@@ -30,11 +30,15 @@ class Runs(NamedTuple):
 
     text: str
     time: str
-    """Microseconds since 1970; on Spark not a column, but an expression."""
+    """Microseconds since 1970: an expression, and the only one that is no column."""
     start: str
     """Whether a row is the first of its run."""
     fresh: str
     """Whether a row is the first of its key."""
+    before: str
+    """The time of the row before it; on DuckDB."""
+    place: str
+    """Its number among all rows; on DuckDB."""
 
 
 def time_column(t: Table, at: str) -> str:
@@ -60,9 +64,8 @@ def runs(
     """The runs of a table; events of one time stand in the order of `ties`."""
     present, dialect = columns(t), engine_of(t).name
     name = {word: sql.quote(sql.unused(f"run {word}", present), dialect) for word in _WORDS}
-    if dialect == "spark":
-        name["time"] = micros(sql.quote(at, dialect))
-    when = name["time"] if dialect == "duckdb" else sql.quote(at, dialect)
+    when = sql.quote(at, dialect)
+    name["time"] = micros(when, dialect)  # no column, which would be sorted, or would move, with every row
     order = ", ".join([f"{when} ASC NULLS LAST", *(term.text(dialect) for term in ties)])
     if dialect == "duckdb":
         text = _streamed(keys, at, present, name, order, pause)
@@ -70,21 +73,21 @@ def runs(
     else:
         text = _windowed(keys, at, name, order, pause)
         text = text if longest is None else _folded_spark(text, keys, present, name, order, longest)
-    return Runs(text, name["time"], name["start"], name["fresh"])
+    return Runs(text, name["time"], name["start"], name["fresh"], name["before"], name["place"])
 
 
-_WORDS = ("time", "start", "fresh", "before", "place", "burst", "since", "span", "hash", "more hash")
+_WORDS = ("start", "fresh", "before", "place", "burst", "since", "span", "hash", "more hash")
 
 
-def micros(time: str) -> str:
-    """A time of Spark's in microseconds since 1970."""
-    return f"unix_micros(CAST({time} AS TIMESTAMP_LTZ))"
+def micros(time: str, dialect: str) -> str:
+    """A time in microseconds since 1970."""
+    return f"epoch_us({time})" if dialect == "duckdb" else f"unix_micros(CAST({time} AS TIMESTAMP_LTZ))"
 
 
 def _starts(name: Mapping[str, str], fresh: str, pause: int, dialect: str) -> str:
     time, before = name["time"], name["before"]
-    pause_before = f"{time} - {before if dialect == 'duckdb' else micros(before)}"
-    start = f"{fresh} OR coalesce({pause_before} > {pause}, false) OR ({time} IS NULL AND {before} IS NOT NULL)"
+    paused = f"coalesce({time} - {micros(before, dialect)} > {pause}, false)"
+    start = f"{fresh} OR {paused} OR ({time} IS NULL AND {before} IS NOT NULL)"
     return f"({fresh}) AS {name['fresh']}, ({start}) AS {name['start']}"
 
 
@@ -107,9 +110,8 @@ def _streamed(
     lags = "".join(f", lag({mark}) OVER () AS {before}" for mark, before in last.items())
     changes = [f"{mark} IS DISTINCT FROM {before}" for mark, before in last.items()]
     fresh = " OR ".join([f"{name['place']} = 1", *changes])
-    timed = f"SELECT *, epoch_us({sql.quote(at)}) AS {name['time']}{computed} FROM t"
-    before = f"lag({name['time']}) OVER () AS {name['before']}{lags}"
-    ordered = f"{timed} ORDER BY {', '.join([*marks, order])}"
+    before = f"lag({sql.quote(at)}) OVER () AS {name['before']}{lags}"
+    ordered = f"SELECT *{computed} FROM t ORDER BY {', '.join([*marks, order])}"
     lagged = f"SELECT *, row_number() OVER () AS {name['place']}, {before} FROM ({ordered})"
     return f"SELECT *, {_starts(name, fresh, pause, 'duckdb')} FROM ({lagged})"
 
@@ -167,7 +169,6 @@ def _folded_duckdb(text: str, name: Mapping[str, str], longest: int) -> str:
 
 
 def _windowed(keys: Sequence[str], at: str, name: Mapping[str, str], order: str, pause: int) -> str:
-    """No column for the microseconds: it would move with every row."""
     window = f"({_partition(keys)}ORDER BY {order})"
     before = f"lag({sql.quote(at, 'spark')}) OVER {window} AS {name['before']}"
     lags = f"{before}, row_number() OVER {window} AS {name['place']}"

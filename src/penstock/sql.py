@@ -241,7 +241,7 @@ def _spark_key_fields(order: Order, kind: str) -> list[str]:
     absent = f"({value}) IS NULL"  # false sorts before true: nulls last
     if not order.descending:
         return [absent, value]
-    if kind == '"NULL"':
+    if kind in ("NULL", '"NULL"'):
         return [absent]
     if kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"):
         return [absent, f"~({value})"]  # -x would overflow at the least integer

@@ -70,7 +70,7 @@ def sessions(
     if engine.name == "duckdb" and not aggregates:
         longest = None if max_length is None else length(max_length, "max_length")
         found = runs(needed, keys, at, pause=length(gap, "gap"), longest=longest)
-        return engine.query(_edges(found, columns(needed), keys, at), {"t": needed})
+        return engine.query(_firsts(found, columns(needed), keys, at), {"t": needed})
     names = sql.unused("session", read), sql.unused("session_start", read)  # an aggregate may read a column "session"
     marked = with_sessions(needed, keys, at, gap, max_length, names)
     when = sql.quote(at)
@@ -81,25 +81,28 @@ def sessions(
     return engine.query(f"SELECT {', '.join(listed)} FROM t", {"t": found})
 
 
-def _edges(found: Runs, present: Mapping[str, str], keys: list[str], at: str) -> str:
-    """The first and the last row of each session tell all: no GROUP BY, and nothing is held behind the sort."""
+def _firsts(found: Runs, present: Mapping[str, str], keys: list[str], at: str) -> str:
+    """The first rows of sessions tell all, each with the one after it: no GROUP BY, nothing is held but the sort."""
+    words = ("more", "closed", "stop", "number", "earlier", "ended", "next")
+    names = (sql.quote(sql.unused(f"session {word}", present)) for word in words)
+    more, closed, stop, number, earlier, ended, following = names
+    when, start, place = sql.quote(at), found.start, found.place
     so_far = "OVER (ROWS UNBOUNDED PRECEDING)"
-    words = ("session last", "session number", "session first", "session since", "session place", "session began")
-    last, number, first, since, place, began = (sql.quote(sql.unused(word, present)) for word in words)
-    when, start = sql.quote(at), found.start
-    ends = f"SELECT *, lead({start}, 1, true) OVER () AS {last}, row_number() OVER () AS {place} FROM ({found.text})"
-    paired = (
-        f"SELECT *, count(*) FILTER ({start}) {so_far} AS {number}, "
-        f"last_value(CASE WHEN {start} THEN {when} END IGNORE NULLS) {so_far} AS {since}, "
-        f"last_value(CASE WHEN {start} THEN {place} END IGNORE NULLS) {so_far} AS {began} "
-        f"FROM ({ends}) WHERE {start} OR {last}"
-    )
-    begun = f"last_value(CASE WHEN {found.fresh} THEN {number} END IGNORE NULLS) {so_far} AS {first}"
+    # 1. First rows, and the last of all. A first row knows the row before it, with which a session closed.
+    marked = f"SELECT *, lead(true, 1, false) OVER () AS {more} FROM ({found.text})"
+    before = f"CASE WHEN {start} THEN {found.before} ELSE {when} END AS {closed}"
+    until = f"CASE WHEN {start} THEN {place} ELSE {place} + 1 END AS {stop}"
+    closings = f"SELECT *, {before}, {until} FROM ({marked}) WHERE {start} OR NOT {more}"
+    # 2. What the next of them says (a default that is no constant would not stream), and how many sessions there were.
+    leads = f"lead({closed}) OVER () AS {ended}, lead({stop}) OVER () AS {following}"
+    told = f"SELECT *, {leads}, count(*) FILTER ({start}) {so_far} AS {number} FROM ({closings})"
+    begun = f"last_value(CASE WHEN {found.fresh} THEN {number} END IGNORE NULLS) {so_far} AS {earlier}"
     groups = "".join(f"{sql.group_key(key, present[key], 'duckdb')}, " for key in keys)
     return (
-        f"SELECT {groups}CASE WHEN {when} IS NOT NULL THEN {number} - {first} + 1 END AS session, "
-        f"CASE WHEN {when} IS NOT NULL THEN {since} END AS started_at, {when} AS ended_at, "
-        f"{place} - {began} + 1 AS events FROM (SELECT *, {begun} FROM ({paired})) WHERE {last}"
+        f"SELECT {groups}CASE WHEN {when} IS NOT NULL THEN {number} - {earlier} + 1 END AS session, "
+        f"{when} AS started_at, CASE WHEN {following} IS NULL THEN {when} ELSE {ended} END AS ended_at, "
+        f"coalesce({following}, {place} + 1) - {place} AS events "
+        f"FROM (SELECT *, {begun} FROM ({told})) WHERE {start}"
     )
 
 
@@ -126,7 +129,7 @@ def _pieces(present: Mapping[str, str], keys: list[str], at: str, gap: int) -> s
     The combiner so leaves pieces of sessions where whole rows would move: for 2 M events of visits, 8 each, in the
     order of time, 3.7 MB move, where the windows over events move 17 MB and Spark's session_window 33 MB.
     """
-    when, time = sql.quote(at, "spark"), micros(sql.quote(at, "spark"))
+    when, time = sql.quote(at, "spark"), micros(sql.quote(at, "spark"), "spark")
     stretch = f"{time} - pmod({time}, {gap})"
     listed = "".join(f"{sql.group_key(key, present[key], 'spark')}, " for key in keys)
     groups = ", ".join([*(sql.quote(key, "spark") for key in keys), stretch])
@@ -140,7 +143,7 @@ def _stitched(keys: list[str], gap: int) -> str:
     partition = f"PARTITION BY {names} " if keys else ""
     window = f"({partition}ORDER BY started_at ASC NULLS LAST)"
     listed = f"{names}, " if keys else ""
-    started, ended = micros("started_at"), micros("before")
+    started, ended = micros("started_at", "spark"), micros("before", "spark")
     starts = f"CASE WHEN before IS NULL OR coalesce({started} - {ended} > {gap}, true) THEN 1 ELSE 0 END"
     return (
         f"SELECT {listed}CASE WHEN min(started_at) IS NOT NULL THEN session END AS session, "
