@@ -44,7 +44,7 @@ class ContenderError(Exception):
 
 
 def load(pattern: str) -> ModuleType:
-    """CONTENDERS of a pattern by name, those that leave ties open last, whether its rows are ORDERED, and other DATA."""
+    """CONTENDERS of a pattern by name, those that leave ties open last, whether rows are ORDERED, and other DATA."""
     return import_module(f"bench.patterns.{pattern}")
 
 
