@@ -38,7 +38,8 @@ def top_n(
     Cost:
         Spark: 1 exchange of at most n rows a group and partition (a bounded heap combines before anything moves).
         DuckDB: a bounded heap a group. Where the table is a plain scan, a look at 100 000 keys decides: with few groups
-        it is read twice, first only keys and order; with very many, each group is sorted.
+        it is read twice, first only keys and order; with very many, each group is sorted, which spills. So it is for
+        n = 1 over any other table.
 
     Ties and nulls:
         Nulls last in both directions, NaN above every number. Ties are broken by the remaining columns in table order,
@@ -69,7 +70,11 @@ def top_n(
         found = native(lambda dialect: _up_to_nth(keys, present, asked, n, dialect), t=keyed)
     else:
         wanted = terms if ties == "break" else asked
-        plan = _plan(keyed, keys, n) if engine.name == "duckdb" and engine.is_narrow(t) else "heaps"
+        plan = "heaps"
+        if engine.name == "duckdb" and engine.is_narrow(t):
+            plan = _plan(keyed, keys, n)
+        elif engine.name == "duckdb" and n == 1 and keys:
+            plan = "window"  # which spills: a heap a group does not, and groups may be as many as rows
         if plan == "value first":
             found = engine.query(_nth_value_first(keys, present, wanted, n), {"t": keyed})
         elif plan == "window":
