@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from penstock.engines.engine import connect, use
     from penstock.errors import (
+        CheckFailed,
         ColumnError,
         EngineError,
         InputError,
         MissingExtra,
         OutputError,
         PenstockError,
+        StepFailed,
         UsageError,
     )
+    from penstock.jobs.checks import Checked, check
+    from penstock.jobs.job import Job
+    from penstock.jobs.runner import Run
+    from penstock.lake.compact import Compacted, compact
+    from penstock.lake.layout import Layout, layout
     from penstock.lake.write import Written, write
     from penstock.patterns.aggregate import aggregate
     from penstock.patterns.asof_join import asof_join
@@ -36,17 +43,23 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Loaded at first use, so that `penstock --help` pays for no engine (0.1 s, not 1 s).
 _HOMES = {
+    "CheckFailed": "errors",
+    "Checked": "jobs.checks",
     "ColumnError": "errors",
     "EngineError": "errors",
     "InputError": "errors",
+    "Job": "jobs.job",
     "MissingExtra": "errors",
     "OutputError": "errors",
     "PenstockError": "errors",
+    "Run": "jobs.runner",
+    "StepFailed": "errors",
     "UsageError": "errors",
     "Written": "lake.write",
     "adopt": "tables",
     "aggregate": "patterns.aggregate",
     "asof_join": "patterns.asof_join",
+    "check": "jobs.checks",
     "connect": "engines.engine",
     "count_distinct": "patterns.count_distinct",
     "dedup": "patterns.dedup",
@@ -70,17 +83,23 @@ _HOMES = {
 }
 
 __all__ = [
+    "CheckFailed",
+    "Checked",
     "ColumnError",
     "EngineError",
     "InputError",
+    "Job",
     "MissingExtra",
     "OutputError",
     "PenstockError",
+    "Run",
+    "StepFailed",
     "UsageError",
     "Written",
     "adopt",
     "aggregate",
     "asof_join",
+    "check",
     "connect",
     "count_distinct",
     "dedup",

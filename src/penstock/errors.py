@@ -6,7 +6,9 @@
     |   `-- MissingExtra    (ImportError)  an optional package is not installed
     |-- InputError          (ValueError)   a file or a record cannot be read as what it is said to be   exit 2
     |-- OutputError         (OSError)      the result cannot be written; what was there before is intact   exit 2
+    |-- CheckFailed         (ValueError)   more rows are bad than a check allows                exit 3
     `-- EngineError         (RuntimeError) the engine failed while working                      exit 1
+        `-- StepFailed                     a step of a job failed; what other steps did is kept
 
 A message says what happened, what was there and what to do about it. `hint` holds the last part by itself, so that the
 command line and a page can set it apart.
@@ -17,7 +19,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ColumnError", "EngineError", "InputError", "MissingExtra", "OutputError", "PenstockError", "UsageError"]
+__all__ = [
+    "CheckFailed",
+    "ColumnError",
+    "EngineError",
+    "InputError",
+    "MissingExtra",
+    "OutputError",
+    "PenstockError",
+    "StepFailed",
+    "UsageError",
+]
 
 
 class PenstockError(Exception):
@@ -84,5 +96,15 @@ class OutputError(PenstockError, OSError):
     exit_code = 2
 
 
+class CheckFailed(PenstockError, ValueError):
+    """A check found more bad rows than it allows; they are kept apart, and nothing was built on the others."""
+
+    exit_code = 3
+
+
 class EngineError(PenstockError, RuntimeError):
     """The engine failed while working: its own message, the step and the SQL."""
+
+
+class StepFailed(EngineError):
+    """A step of a job failed: its name, its place in the user's file, and the error that was the cause."""

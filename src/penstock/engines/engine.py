@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias
 
 from penstock.errors import MissingExtra, UsageError
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from penstock.engines.spark import SparkEngine
 
-__all__ = ["Engine", "Size", "Table", "connect", "default_engine", "engine_for", "use"]
+__all__ = ["Engine", "Size", "Table", "connect", "default_engine", "engine_for", "use", "using"]
 
 #: A `duckdb.DuckDBPyRelation` or a `pyspark.sql.DataFrame`: the engine's own lazy table, nothing of ours around it.
 Table: TypeAlias = Any
@@ -83,6 +85,9 @@ class Engine(Protocol):
     def cancel(self) -> None:
         """Stop what is running now."""
 
+    def branch(self) -> AbstractContextManager[Engine]:
+        """The same engine for one thread's statements beside others': `cancel` of it stops those alone."""
+
     def close(self) -> None:
         """Give everything back."""
 
@@ -147,6 +152,7 @@ def _spark_engine() -> type[SparkEngine]:
 
 
 _default: list[Engine] = []
+_here: ContextVar[Engine | None] = ContextVar("engine of this thread", default=None)
 
 
 def use(engine: Engine) -> Engine:
@@ -155,6 +161,16 @@ def use(engine: Engine) -> Engine:
     return engine
 
 
+@contextmanager
+def using(engine: Engine) -> Iterator[Engine]:
+    """Make an engine the default within a block, in this thread only."""
+    before = _here.set(engine)
+    try:
+        yield engine
+    finally:
+        _here.reset(before)
+
+
 def default_engine() -> Engine:
-    """The engine set by `use`; the embedded one is made at first need."""
-    return _default[0] if _default else use(connect("duckdb"))
+    """The engine set by `using` or `use`; the embedded one is made at first need."""
+    return _here.get() or (_default[0] if _default else use(connect("duckdb")))

@@ -1,0 +1,261 @@
+"""Rows that are as they should be, apart from those that are not, with every reason, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from penstock import sql
+from penstock.engines.engine import Engine
+from penstock.errors import CheckFailed, UsageError
+from penstock.tables import Table, adopt, columns, engine_of, native, resolve, resolve_in, type_of
+
+__all__ = ["Checked", "check", "is_marked"]
+
+#: What `ps.read(bad="quarantine")` adds to the columns of the files.
+MARKS = ("raw", "source_file", "source_line")
+REASONS = "reasons"
+
+
+class Checked:
+    """What a check found: `good, quarantined = ps.check(…)`.
+
+    Nothing runs until one of the two is asked for. Then one pass marks the rows and keeps them, and both are parts of
+    it. A step of a job returns this as it is, and the run keeps the quarantined rows.
+    """
+
+    def __init__(self, marked: Table, fail_above: float | None) -> None:
+        self.marked = marked
+        """All rows, and `reasons`: null, or the names of the rules that the row breaks."""
+        self.fail_above = fail_above
+
+    @cached_property
+    def _kept(self) -> Table:
+        kept = engine_of(self.marked).materialize(self.marked)
+        refuse_above(counted(kept), self.fail_above)
+        return kept
+
+    @property
+    def good(self) -> Table:
+        """The rows that break no rule, with the columns that they had."""
+        return good_of(self._kept)
+
+    @property
+    def quarantined(self) -> Table:
+        """The rows that break a rule, whole, and `reasons`."""
+        return quarantined_of(self._kept)
+
+    def __iter__(self) -> Iterator[Table]:
+        return iter((self.good, self.quarantined))
+
+
+class Counts(NamedTuple):
+    """How many rows a check saw."""
+
+    rows: int
+    quarantined: int
+    reasons: dict[str, int]
+
+
+def check(
+    t: Table,
+    rules: Mapping[str, str] | None = None,
+    *,
+    fail_above: float | None = None,
+    required: str | Sequence[str] = (),
+    types: Mapping[str, str] | None = None,
+    allowed: Mapping[str, Iterable[Any]] | None = None,
+    unique: str | Sequence[str] | Sequence[Sequence[str]] = (),
+    references: Mapping[str, Any] | None = None,
+) -> Checked:
+    """Split the rows of a table into good ones and quarantined ones.
+
+    Args:
+        t: A table of either engine. Rows that `ps.read(…, bad="quarantine")` marked as malformed break the rule
+            "malformed"; where they came from (`source_file`, `source_line`) leaves the good rows.
+        rules: Names, and SQL conditions that a good row fulfils. As in SQL's CHECK, a condition that is null (it speaks
+            of a value that is not there) is not broken: `required` is about those.
+        fail_above: The share of quarantined rows above which all fails: `0.01`.
+        required: Columns that may not be null.
+        types: Columns of text, and the type that the text has to be a value of: `{"price": "DOUBLE"}`.
+        allowed: Columns, and the values that they may have.
+        unique: A column, or several, no value of which may stand in two rows; all rows that share one are quarantined.
+            `[["user_id", "ts"], "id"]` names a pair and a single one. This compares rows, so it moves them.
+        references: Columns, and the table of one column that has to hold their values: `{"user_id": users}`.
+
+    Returns:
+        The rows as `good` and as `quarantined`, the latter with `reasons`, a list of the names of all rules that the
+        row breaks.
+
+    Raises:
+        ColumnError: a rule names a column that the table does not have.
+        UsageError: a rule is no condition.
+        CheckFailed: there are more quarantined rows than `fail_above`; raised when the rows are asked for.
+
+    Example:
+        >>> orders = ps.adopt([{"id": 1, "amount": 5}, {"id": 2, "amount": -1}, {"id": None, "amount": -2}])
+        >>> good, quarantined = check(orders, {"amount is positive": "amount > 0"}, required="id")
+        >>> good.fetchall()
+        [(1, 5)]
+        >>> sorted(quarantined.fetchall(), key=str)
+        [(2, -1, ['amount is positive']), (None, -2, ['amount is positive', 'id is required'])]
+    """
+    if fail_above is not None and not 0 <= fail_above <= 1:
+        raise UsageError(f"fail_above is {fail_above}", "it is a share of the rows, from 0 to 1")
+    engine, present = engine_of(t), columns(t)
+    if REASONS in present:
+        raise UsageError(f'the table has a column "{REASONS}" already', "rename it")
+    beside = _Beside(engine, present)
+    broken = dict(_conditions(t, rules or {}, engine, present))
+    broken |= _required(resolve(t, _names(required)), engine)
+    broken |= dict(_typed(t, types or {}, engine, present))
+    broken |= dict(_allowed(t, allowed or {}, engine))
+    broken |= dict(beside.unique(_keys(t, unique)))
+    broken |= dict(beside.references(t, references or {}))
+    if is_marked(t):  # nothing else can be said of a line that did not parse
+        broken = {name: f"raw IS NULL AND {condition}" for name, condition in broken.items()}
+        broken = {"malformed": "raw IS NOT NULL"} | broken
+    return Checked(_marked(t, broken, beside, present), fail_above)
+
+
+def is_marked(table: Table) -> bool:
+    """Whether a table has the columns of `ps.read(bad="quarantine")`."""
+    return set(MARKS) <= columns(table).keys()
+
+
+def good_of(marked: Table) -> Table:
+    """The rows of a marked table that break no rule, without the marks."""
+    hidden = {REASONS, *(MARKS if is_marked(marked) else ())}
+    kept = [name for name in columns(marked) if name not in hidden]
+    return native(lambda d: f"SELECT {sql.quoted(kept, d)} FROM t WHERE {REASONS} IS NULL", t=marked)
+
+
+def quarantined_of(marked: Table) -> Table:
+    """The rows of a marked table that break a rule."""
+    return native(lambda _: f"SELECT * FROM t WHERE {REASONS} IS NOT NULL", t=marked)
+
+
+def counted(marked: Table) -> Counts:
+    """Rows of a marked table, and how many break each rule; one that breaks two counts for both."""
+    spread = native(
+        lambda d: f"SELECT {'explode' if d == 'spark' else 'unnest'}({REASONS}) AS reason FROM t WHERE {REASONS} IS NOT NULL",
+        t=marked,
+    )
+    engine = engine_of(marked)
+    sums = engine.query(f"SELECT count(*) AS n, count({REASONS}) AS bad FROM t", {"t": marked})
+    each = engine.query("SELECT reason, count(*) AS n FROM t GROUP BY reason ORDER BY n DESC, reason", {"t": spread})
+    (total,) = engine.batches(sums).read_all().to_pylist()
+    reasons = {row["reason"]: row["n"] for row in engine.batches(each).read_all().to_pylist()} if total["bad"] else {}
+    return Counts(total["n"], total["bad"], reasons)
+
+
+def refuse_above(counts: Counts, fail_above: float | None) -> None:
+    """Fail where more rows are quarantined than may be."""
+    if fail_above is not None and counts.quarantined > fail_above * counts.rows:
+        said = ", ".join(f"{name}: {n}" for name, n in counts.reasons.items())
+        raise CheckFailed(
+            f"{counts.quarantined} of {counts.rows} rows are bad ({counts.quarantined / counts.rows:.2%}), and "
+            f"fail_above is {fail_above:.2%}",
+            said,
+        )
+
+
+# -- rules, each as the condition of a row that breaks it -------------------------------------------------------------
+
+
+def _conditions(
+    t: Table, rules: Mapping[str, str], engine: Engine, present: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    for name, predicate in rules.items():
+        resolve_in(present, sql.columns_of(predicate))
+        if (kind := type_of(t, predicate)) not in ("BOOLEAN", "NULL"):
+            raise UsageError(f'the rule "{name}" is no condition, it is {kind}: {predicate}', "compare with something")
+        yield name, f"({sql.spell(predicate, engine.name, present)}) IS FALSE"
+
+
+def _required(names: Iterable[str], engine: Engine) -> dict[str, str]:
+    return {f"{name} is required": f"{sql.quote(name, engine.name)} IS NULL" for name in names}
+
+
+def _typed(
+    t: Table, types: Mapping[str, str], engine: Engine, present: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    for name, kind in zip(resolve(t, types), types.values(), strict=True):
+        column = sql.quote(name, engine.name)
+        if present[name] == "VARCHAR" and kind.upper() not in ("VARCHAR", "TEXT", "STRING"):
+            cast = sql.spell(f"TRY_CAST({sql.quote(name)} AS {kind})", engine.name, present)
+            yield f"{name} is {kind}", f"{column} IS NOT NULL AND {cast} IS NULL"
+        elif present[name] != kind.upper():
+            raise UsageError(f'"{name}" is {present[name]} and not {kind}', "a type is checked in a column of text")
+
+
+def _allowed(t: Table, allowed: Mapping[str, Iterable[Any]], engine: Engine) -> Iterator[tuple[str, str]]:
+    for name, values in zip(resolve(t, allowed), allowed.values(), strict=True):
+        listed = ", ".join(sql.literal(v, engine.name) if isinstance(v, str) else repr(v) for v in values)
+        if not listed:
+            raise UsageError(f'no value is allowed for "{name}"', "list some")
+        yield f"{name} is allowed", f"({sql.quote(name, engine.name)} IN ({listed})) IS FALSE"
+
+
+class _Beside:
+    """What rules need besides the row: counts of its key, and whether another table has it."""
+
+    def __init__(self, engine: Engine, present: Mapping[str, str]) -> None:
+        self.engine = engine
+        self.present = present
+        self.counts: dict[str, str] = {}
+        self.others: dict[str, tuple[Table, str, str]] = {}
+
+    def unique(self, keys: Iterable[list[str]]) -> Iterator[tuple[str, str]]:
+        for number, names in enumerate(keys):
+            columns_ = sql.quoted(names, self.engine.name)
+            alias = sql.unused(f"same{number}", self.present)
+            self.counts[alias] = f"count(*) OVER (PARTITION BY {columns_})"
+            whole = " AND ".join(f"{sql.quote(name, self.engine.name)} IS NOT NULL" for name in names)
+            yield f"{', '.join(names)} is unique", f"{whole} AND {alias} > 1"
+
+    def references(self, t: Table, references: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for number, (name, other) in enumerate(zip(resolve(t, references), references.values(), strict=True)):
+            held = adopt(other, self.engine)
+            if len(columns(held)) != 1:
+                raise UsageError(
+                    f'the table that "{name}" refers to has the columns {", ".join(columns(held))}', "select one"
+                )
+            alias = sql.unused(f"held{number}", self.present)
+            self.others[alias] = (held, next(iter(columns(held))), name)
+            yield f"{name} is known", f"{sql.quote(name, self.engine.name)} IS NOT NULL AND {alias}.k IS NULL"
+
+
+def _marked(t: Table, broken: Mapping[str, str], beside: _Beside, present: Mapping[str, str]) -> Table:
+    """The table with `reasons`."""
+    dialect = beside.engine.name
+    names = [f"CASE WHEN {condition} THEN {sql.literal(name, dialect)} END" for name, condition in broken.items()]
+    if not names:
+        raise UsageError("there is no rule", 'give some: {"amount is positive": "amount > 0"}')
+    listed = (
+        f"filter(array({', '.join(names)}), x -> x IS NOT NULL)"
+        if dialect == "spark"
+        else f"list_filter([{', '.join(names)}], lambda x: x IS NOT NULL)"
+    )
+    # Most rows are good: one condition tells them, and only the others have a list made.
+    reasons = f"CASE WHEN {' OR '.join(f'({condition})' for condition in broken.values())} THEN {listed} END"
+    counts = "".join(f", {window} AS {alias}" for alias, window in beside.counts.items())
+    joins = "".join(
+        f" LEFT JOIN (SELECT DISTINCT {sql.quote(key, dialect)} AS k FROM {alias}_t) AS {alias}"
+        f" ON t.{sql.quote(name, dialect)} = {alias}.k"
+        for alias, (_, key, name) in beside.others.items()
+    )
+    selected = sql.quoted(present, dialect, "t.")
+    return beside.engine.query(
+        f"SELECT {selected}, {reasons} AS {REASONS} FROM (SELECT *{counts} FROM rows_in) AS t{joins}",
+        {"rows_in": t} | {f"{alias}_t": held for alias, (held, _, _) in beside.others.items()},
+    )
+
+
+def _names(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _keys(t: Table, given: Any) -> list[list[str]]:
+    return [resolve(t, _names(key)) for key in _names(given)]
