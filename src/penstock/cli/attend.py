@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from penstock.engines.engine import Engine
+from penstock.threads import begun
 
-__all__ = ["attended"]
+__all__ = ["Watched", "attended"]
 
 T = TypeVar("T")
+
+
+class Watched(Protocol):
+    """An engine, or other work that says how far it is and can be stopped."""
+
+    def progress(self) -> float | None:
+        """From 0 to 1, where it knows."""
+
+    def cancel(self) -> None:
+        """Stop it."""
+
 
 BEFORE_A_BAR = 0.5  # seconds: what is shorter needs none
 BETWEEN_LOOKS = 0.2
 TO_STOP = 3.0  # that an engine has to notice that it was cancelled
 
 
-def attended(engine: Engine, work: Callable[[], T], *, task: str = "") -> T:
+def attended(engine: Watched, work: Callable[[], T], *, task: str = "") -> T:
     """Do work that may take long. With a `task` a bar shows how far it is, where a person is looking."""
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:  # raised again by `result`, in the thread that waits
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, name="penstock-work", daemon=True).start()
+    outcome, _ = begun(work, name="penstock-work")
     try:
         wait([outcome], timeout=BEFORE_A_BAR)
         if task and sys.stderr.isatty() and sys.stdout.isatty():
@@ -43,7 +44,7 @@ def attended(engine: Engine, work: Callable[[], T], *, task: str = "") -> T:
         raise
 
 
-def _draw(engine: Engine, outcome: Future[T], task: str) -> None:
+def _draw(engine: Watched, outcome: Future[T], task: str) -> None:
     """A bar, gone when the work is done. It only moves to and fro where the engine does not know how far it is."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

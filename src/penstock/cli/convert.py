@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from penstock.cli import options, words
+from penstock.cli.execute import Work, execute
 from penstock.cli.main import COMMANDS
-from penstock.cli.run import Work, execute
 from penstock.cli.verbs import files_argument
 from penstock.errors import UsageError
 

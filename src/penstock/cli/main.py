@@ -1,6 +1,7 @@
 """The command `penstock`: finds the verb, and turns whatever goes wrong into a line on stderr and an exit code.
 
-0 done   1 the engine failed   2 wrong use, nothing ran   130 interrupted   141 the reader of the pipe went away
+0 done   1 the engine or a step failed   2 wrong use, nothing ran   3 a check failed   4 done in part
+130 interrupted   141 the reader of the pipe went away
 """
 
 from __future__ import annotations
@@ -20,13 +21,22 @@ from penstock.errors import PenstockError
 
 __all__ = ["COMMANDS", "cli", "main", "run"]
 
-#: The verbs that are no patterns, each in the module of its name.
+#: The verbs that are no patterns, each in the module of its name, or of the one that it is a part of.
 COMMANDS = {
+    "run": "Run a job, as far as it is not done.",
+    "runs": "The runs that there were, the newest first.",
+    "show": "What a run did.",
+    "diff": "What two runs of a job did differently.",
+    "quarantine": "The rows that a run's checks refused, and why.",
     "query": "SQL over files; the table is called t.",
     "convert": "Read files and write them in another format.",
+    "compact": "Put the small files of a Parquet folder together.",
+    "layout": "How many files a Parquet table has, how large they are, and whether they are too small.",
     "doctor": "What is installed, what this machine has, and where defaults come from.",
     "completions": "Print the script that completes verbs and options in a shell.",
 }
+
+_HOMES = {"show": "runs", "diff": "runs"}
 
 EXAMPLES = """\
   penstock top access.log --by path -n 100
@@ -47,7 +57,7 @@ class _Verbs(click.Group):
         name = cmd_name.replace("-", "_")
         found: click.Command | None = None
         if name in COMMANDS:
-            found = getattr(import_module(f"penstock.cli.{name}"), name)
+            found = getattr(import_module(f"penstock.cli.{_HOMES.get(name, name)}"), name)
         elif pattern := next((pattern for pattern in PATTERNS if pattern.name == name), None):
             found = import_module("penstock.cli.verbs").verb(pattern)
         return found

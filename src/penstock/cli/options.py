@@ -10,7 +10,7 @@ from penstock.cli import config
 from penstock.engines import files
 from penstock.errors import UsageError
 
-__all__ = ["FORMATS", "Options", "common", "taken"]
+__all__ = ["FORMATS", "Options", "common", "engine_option", "settings_option", "taken"]
 
 FORMATS = ("table", "csv", "ndjson", "parquet", "arrow")
 MODES = ("error", "append", "overwrite", "overwrite_partitions")
@@ -39,20 +39,8 @@ class Options(NamedTuple):
 def common() -> list[click.Parameter]:
     """The click options behind `Options`, field by field."""
     return [
-        click.Option(
-            ["-e", "--engine"],
-            metavar="TARGET",
-            envvar="PENSTOCK_ENGINE",
-            default=lambda: config.value("engine") or "duckdb",
-            help="duckdb, duckdb:///file.db, spark, local[4], spark://host:port or sc://host:port.",
-        ),
-        click.Option(
-            ["settings", "--set"],
-            multiple=True,
-            metavar="KEY=VALUE",
-            callback=_pairs,
-            help="A setting of the engine: memory=8GB, threads=4, scratch=/fast/disk, or one of its own.",
-        ),
+        engine_option(),
+        settings_option(),
         click.Option(
             ["--input-format"],
             type=click.Choice([*files.FORMATS, "ndjson"]),
@@ -81,11 +69,33 @@ def common() -> list[click.Parameter]:
     ]
 
 
+def engine_option() -> click.Option:
+    """Where to work."""
+    return click.Option(
+        ["-e", "--engine"],
+        metavar="TARGET",
+        envvar="PENSTOCK_ENGINE",
+        default=lambda: config.value("engine") or "duckdb",
+        help="duckdb, duckdb:///file.db, spark, local[4], spark://host:port or sc://host:port.",
+    )
+
+
+def settings_option() -> click.Option:
+    """How to work."""
+    return click.Option(
+        ["settings", "--set"],
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_pairs,
+        help="A setting of the engine: memory=8GB, threads=4, scratch=/fast/disk, or one of its own.",
+    )
+
+
 def _pairs(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> dict[str, str | bool]:
-    pairs = dict(word.partition("=")[::2] for word in words)
-    if "" in pairs or "" in pairs.values():
+    given = dict(word.partition("=")[::2] for word in words)
+    if "" in given or "" in given.values():
         raise click.BadParameter("write it as KEY=VALUE")
-    return {key: {"true": True, "false": False}.get(value, value) for key, value in pairs.items()}
+    return {key: {"true": True, "false": False}.get(value, value) for key, value in given.items()}
 
 
 def taken(values: dict[str, Any]) -> Options:

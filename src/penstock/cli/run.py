@@ -1,114 +1,104 @@
-"""What every verb does once it is parsed: open an engine, read, apply the function, and print, write or explain."""
+"""`penstock run`: a job, as far as it is not done."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+import json
+from typing import Any
 
 import click
 
-from penstock.cli import malformed
-from penstock.cli.attend import attended
-from penstock.cli.malformed import spaced
-from penstock.cli.options import Options
+from penstock.cli import job_files
+from penstock.cli.main import COMMANDS
+from penstock.cli.options import engine_option, settings_option
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from penstock.cli.inputs import Inputs
-    from penstock.engines.engine import Engine, Table
-
-__all__ = ["Work", "execute"]
+__all__ = ["run"]
 
 
-class Work(NamedTuple):
-    """What a verb wants done with the table that it read."""
+def _run(
+    job: str, params: tuple[str, ...], select: tuple[str, ...], engine: str, settings: dict[str, Any], fresh: bool,
+    wait: bool, explain: bool, as_json: bool, progress: str, quiet: bool, verbose: bool,
+) -> None:  # fmt: skip
+    from penstock.engines.engine import connect
+    from penstock.jobs.run_folder import RunFolder
+    from penstock.jobs.runner import decided
+    from penstock.jobs.summary import summary
 
-    name: str
-    apply: Callable[..., Table]
-    """Given the table, and those of `beside` by their names."""
-    in_order: Callable[[Table, Inputs], Table] = lambda result, _: result
-    """The result in the order that it is printed in."""
-    summed: frozenset[str] = frozenset()
-    """Columns of floats that were added up."""
-    write: Callable[[Table], dict[str, Any]] = lambda _: {}
-    """What `ps.write` is told besides path, format and mode."""
-    counted_along: Callable[[Table], Table | None] = lambda _: None
-    """The result with the counts of a log's lines beside it; see `malformed`."""
-    beside: Mapping[str, Sequence[str]] = {}
-    """Further tables: names with files."""
+    declared, values = job_files.load(job), job_files.parameters(params)
+    chosen = list(select) or None
+    if explain:
+        _explain(decided(declared, resume=not fresh, select=chosen, params=values), as_json)
+        return
+    from penstock.cli.progress import watching
+    from penstock.cli.report import report
 
-
-def execute(work: Work, files: Sequence[str], options: Options) -> None:
-    """Do it."""
-    import penstock as ps
-    from penstock.cli.inputs import opened
-    from penstock.cli.output import chosen
-    from penstock.engines.notes import notes_of
-
-    say = (lambda _: None) if options.quiet else _note
-    printed = "" if options.plan or options.to_files else chosen(options.format)
-    began = time.monotonic()
-    with ExitStack() as stack:
-        engine = stack.enter_context(ps.connect(options.engine, **options.settings))
-        inputs = stack.enter_context(opened(files, options.input_format, say))
-        others = {name: stack.enter_context(opened(given, None, say)) for name, given in work.beside.items()}
-        table, *rest = (
-            ps.read(each.names, each.format, engine=engine, **options.reading) for each in (inputs, *others.values())
-        )
-        apply = partial(work.apply, **dict(zip(others, rest, strict=True)))
-        count: malformed.Count | None = None
-        counting = inputs.format == "log" and not options.quiet
-        if options.plan:
-            planned = apply(table)
-            click.echo("\n".join([*(f"note: {line}" for line in notes_of(planned)), engine.explain(planned).rstrip()]))
-            return
-        if options.to_files:
-            _write(engine, apply(table), work, options, say)
-        else:
-            along = work.counted_along(table) if counting else None
-            result = work.in_order(apply(table) if along is None else along, inputs)
-            count = _print(engine, result, printed, work, say)
-        if counting:
-            count = count or attended(engine, lambda: malformed.of_table(engine, table))
-            if count.malformed:
-                say(malformed.told(count, files))
-        if options.verbose:
-            say(f"{work.name} on {options.engine} took {time.monotonic() - began:.2f} s")
+    intent = decided(declared, resume=not fresh, select=chosen, params=values)
+    if intent.last and not intent.continues and not any(decision.runs for decision in intent.decisions):
+        if as_json:
+            click.echo(json.dumps(summary(intent.last) | {"did": []}, indent=1, ensure_ascii=False, default=str))
+        elif not quiet:
+            click.echo(f"{declared.name}: nothing to do, all is as run {intent.last.id} left it", err=True)
+        return
+    try:
+        with watching("none" if quiet else progress) as watch, connect(engine, **settings) as opened:
+            done = declared.run(opened, resume=not fresh, select=chosen, wait=wait, watch=watch, **values)
+    except KeyboardInterrupt:
+        click.echo("stopped; what is done is kept, and the same command goes on from there", err=True)
+        raise
+    found = summary(RunFolder(done.folder)) | {"did": list(done.did)}
+    if as_json:
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False, default=str))
+    elif not quiet:
+        click.echo(report(found), err=True)
+    if done.status == "partial":
+        raise click.exceptions.Exit(4)
 
 
-def _note(text: str) -> None:
-    """Tell the person at the terminal something that is not data."""
-    click.echo(f"note: {text}", err=True)
+def _explain(intent: Any, as_json: bool) -> None:
+    """Print what would be done, and why."""
+    from penstock.cli.report import table
+
+    told = [
+        {
+            "step": d.stage.name,
+            "members": list(d.stage.members),
+            "state": d.state,
+            "because": d.why,
+            "kept": d.stage.why,
+        }
+        for d in intent.decisions
+    ]
+    if as_json:
+        click.echo(json.dumps({"format_version": "1.0", "steps": told}, indent=1, ensure_ascii=False))
+        return
+    rows = [[" > ".join(d["members"]), d["state"], d["because"], d["kept"]] for d in told]
+    click.echo("\n".join(table(["step", "is", "because", "kept because"], rows)))
+    count = sum(d["state"] in ("stale", "pending") for d in told)
+    left = intent.last.id if intent.last else ""
+    click.echo(f"{count} of {len(told)} to do" + (f", going on with run {left}" if intent.continues else ""), err=True)
 
 
-def _print(
-    engine: Engine, result: Table, format: str, work: Work, say: Callable[[str], None]
-) -> malformed.Count | None:
-    from penstock.cli.output import SHOWN, show
-
-    def begun() -> tuple[pa.RecordBatchReader, pa.RecordBatch | None]:
-        reader = engine.batches(result)
-        return reader, next(reader, None)  # before its first rows an engine does the long work
-
-    reader, first = attended(engine, begun, task=work.name)
-    schema, batches, count = malformed.apart(reader.schema, first, chain([] if first is None else [first], reader))
-    if not attended(engine, lambda: show(schema, batches, format, work.summed)):
-        say(f"these are the first {SHOWN} rows; all of them: --format csv, or -o PATH")
-    return count
-
-
-def _write(engine: Engine, result: Table, work: Work, options: Options, say: Callable[[str], None]) -> None:
-    import penstock as ps
-
-    path, layout = str(options.output), work.write(result)
-    written = attended(
-        engine,
-        lambda: ps.write(result, path, options.format, mode=options.mode, **layout),
-        task=f"{work.name}, to {path}",
-    )
-    say(f"wrote {path}: {spaced(written.rows)} rows, {spaced(written.bytes)} bytes, files: {len(written.files)}")
+run = click.Command(
+    "run",
+    params=[
+        click.Argument(["job"], metavar="JOB.py[:NAME]"),
+        click.Option(
+            ["params", "-p", "--param"], multiple=True, metavar="NAME=VALUE",
+            help="A parameter; a name given several times is a list.",
+        ),
+        click.Option(["--select"], multiple=True, metavar="STEP", help="Only this step and what it needs."),
+        click.Option(["--fresh"], is_flag=True, help="Do all anew, whatever earlier runs have done."),
+        click.Option(["--wait"], is_flag=True, help="Wait for another run of the job to end; else that is an error."),
+        click.Option(["--explain"], is_flag=True, help="Say what would be done and why, and run nothing."),
+        engine_option(),
+        settings_option(),
+        click.Option(["as_json", "--json"], is_flag=True, help="The summary as JSON, on stdout."),
+        click.Option(
+            ["--progress"], type=click.Choice(["auto", "plain", "json", "none"]), default="auto",
+            help="On stderr: a tree on a terminal, lines elsewhere, or NDJSON.",
+        ),
+        click.Option(["-q", "--quiet"], is_flag=True, help="Nothing on stderr but errors."),
+        click.Option(["-v", "--verbose"], is_flag=True, help="Where errors come from."),
+    ],
+    callback=_run,
+    help=COMMANDS["run"],
+)  # fmt: skip

@@ -13,9 +13,9 @@ import click
 
 from penstock.catalog import Pattern
 from penstock.cli import docstrings, options, words
+from penstock.cli.execute import Work, execute
 from penstock.cli.malformed import counted_along
 from penstock.cli.order import in_order, summed, written_order
-from penstock.cli.run import Work, execute
 
 if TYPE_CHECKING:
     from penstock.tables import Table

@@ -139,7 +139,9 @@ def quarantined_of(marked: Table) -> Table:
 def counted(marked: Table) -> Counts:
     """Rows of a marked table, and how many break each rule; one that breaks two counts for both."""
     spread = native(
-        lambda d: f"SELECT {'explode' if d == 'spark' else 'unnest'}({REASONS}) AS reason FROM t WHERE {REASONS} IS NOT NULL",
+        lambda d: (
+            f"SELECT {'explode' if d == 'spark' else 'unnest'}({REASONS}) AS reason FROM t WHERE {REASONS} IS NOT NULL"
+        ),
         t=marked,
     )
     engine = engine_of(marked)
@@ -178,9 +180,7 @@ def _required(names: Iterable[str], engine: Engine) -> dict[str, str]:
     return {f"{name} is required": f"{sql.quote(name, engine.name)} IS NULL" for name in names}
 
 
-def _typed(
-    t: Table, types: Mapping[str, str], engine: Engine, present: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
+def _typed(t: Table, types: Mapping[str, str], engine: Engine, present: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, kind in zip(resolve(t, types), types.values(), strict=True):
         column = sql.quote(name, engine.name)
         if present[name] == "VARCHAR" and kind.upper() not in ("VARCHAR", "TEXT", "STRING"):

@@ -210,7 +210,9 @@ class Job:
 
     def _check_names(self) -> None:
         if not self.steps:
-            raise UsageError(f'the job "{self.name}" has no steps', "declare them with @job.source, @job.step, @job.sink")
+            raise UsageError(
+                f'the job "{self.name}" has no steps', "declare them with @job.source, @job.step, @job.sink"
+            )
         known = {*self.steps, *self.parameters}
         for step in self.steps.values():
             for need in step.needs:

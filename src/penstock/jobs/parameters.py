@@ -62,6 +62,8 @@ def converted(name: str, value: Any, kind: Any) -> Any:
         if value in inner:
             return value
         raise UsageError(f"{name} cannot be {value!r}", f"one of: {', '.join(map(str, inner))}")
+    if isinstance(value, list):  # given several times: of each, what one would be
+        return [converted(name, item, kind) for item in value]
     if not isinstance(kind, type) or (isinstance(value, kind) and not isinstance(value, bool)) or value is None:
         return value
     try:

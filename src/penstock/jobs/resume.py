@@ -1,4 +1,4 @@
-"""What is done, what is not, and why: decided from the runs' records and from the files as they are now; writes nothing.
+"""What is done, what is not, and why: decided from the runs' records and the files as they are now; writes nothing.
 
 A stage is done if an earlier run did it with the same code and parameters, from files of the same size and time, on the
 rows of the same stages. Each record says what it was made of, so that the same can be put together again from what is
@@ -39,7 +39,9 @@ class Decision(NamedTuple):
         return self.state in ("stale", "pending")
 
 
-def decide(stages: Sequence[Stage], steps: Mapping[str, Step], values: Mapping[str, Any], runs: Sequence[RunFolder]) -> list[Decision]:  # fmt: skip
+def decide(
+    stages: Sequence[Stage], steps: Mapping[str, Step], values: Mapping[str, Any], runs: Sequence[RunFolder]
+) -> list[Decision]:
     """A decision for every stage, in order. `runs` are the earlier ones, newest first."""
     records = [(run, run.records()) for run in runs]
     found: dict[str, Decision] = {}
@@ -92,7 +94,9 @@ def parts_of(step: Step, values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def made_of(step: Step, steps: Mapping[str, Any], needs: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:  # fmt: skip
+def made_of(
+    step: Step, steps: Mapping[str, Any], needs: Mapping[str, str], values: Mapping[str, Any]
+) -> dict[str, Any]:
     """All that the rows of a stage depend on. The digest of it is the stage's fingerprint."""
     found: dict[str, Any] = {"steps": dict(steps), "needs": dict(needs)}
     if step.target:
@@ -114,9 +118,9 @@ def _differences(
         if now["code"] != had["code"]:
             yield f"the code of {name} changed"
         for parameter, value in now["parameters"].items():
-            if value != had["parameters"].get(parameter):
-                what = "it stands for another time" if parameter == LOGICAL_TIME else f"{parameter} was {had['parameters'].get(parameter)}"
-                yield what
+            was = had["parameters"].get(parameter)
+            if value != was:
+                yield "it stands for another time" if parameter == LOGICAL_TIME else f"{parameter} was {was}"
         yield from _changed_files(had["reads"])
     for need, fingerprint in before["needs"].items():
         if need not in found:

@@ -1,14 +1,14 @@
 """A run is a folder that a person can read; what is in it is done, and what is done is in it.
 
-    .penstock/clickstream/            a job
-        lock                          held by the run that is at work
-        20261120T163327-k3f/          a run
-            run.json                  job, parameters, logical time; written once
-            events.ndjson             what happened, a line each, appended
-            steps/visits/             a step that was kept: appears in one rename, with its record in it
-                record.json           fingerprint and what it is made of, rows, bytes, seconds
-                rows/part-0.parquet
-            quarantine/visits/        the rows that a check refused
+.penstock/clickstream/            a job
+    lock                          held by the run that is at work
+    20261120T163327-k3f/          a run
+        run.json                  job, parameters, logical time; written once
+        events.ndjson             what happened, a line each, appended
+        steps/visits/             a step that was kept: appears in one rename, with its record in it
+            record.json           fingerprint and what it is made of, rows, bytes, seconds
+            rows/part-0.parquet
+        quarantine/visits/        the rows that a check refused
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from penstock import __version__
 from penstock.errors import InputError, UsageError
 from penstock.lake.swap import sync, sync_tree
 
-__all__ = ["Busy", "RunFolder", "create", "find", "held", "prune", "runs_of"]
+__all__ = ["Busy", "RunFolder", "create", "find", "held", "is_held", "prune", "runs_of", "sums_of"]
 
 FORMAT = 1
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letter that is read as another
@@ -145,7 +145,10 @@ class RunFolder(NamedTuple):
     def take_over(self, step: str, other: RunFolder) -> None:
         """Have a step of another run in this one as well: its files are linked, not copied."""
         with self.workshop(step) as folder:
-            for place, there in ((folder / "step", other.path / "steps" / step), (folder / "bad", other.quarantine(step))):
+            for place, there in (
+                (folder / "step", other.path / "steps" / step),
+                (folder / "bad", other.quarantine(step)),
+            ):
                 if there.exists():
                     shutil.copytree(there, place, copy_function=_link)
             if (folder / "bad").exists():
@@ -158,7 +161,7 @@ class RunFolder(NamedTuple):
         return sums_of(root)
 
     def clear(self) -> None:
-        """Remove what a killed run left half done."""
+        """Remove what is only half done."""
         shutil.rmtree(self.path / _UNFINISHED, ignore_errors=True)
 
 
@@ -259,10 +262,13 @@ def held(home: Path, *, wait: bool) -> Iterator[None]:
 def is_held(home: Path) -> bool:
     """Whether a run of the job is at work."""
     try:
-        with held(home, wait=False):
-            return False
-    except Busy:
+        with (home / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
         return True
+    return False
 
 
 def prune(home: Path, keep: int) -> list[str]:

@@ -26,8 +26,9 @@ from penstock.jobs.parameters import bound, plain
 from penstock.jobs.resume import Decision
 from penstock.jobs.run_folder import RunFolder, create, held, prune, runs_of
 from penstock.jobs.stages import Stage, stages_of
-from penstock.jobs.work import Work, begun, stop_thread
+from penstock.jobs.work import Work
 from penstock.tables import read
+from penstock.threads import begun, stop
 
 __all__ = ["Run", "decided", "run"]
 
@@ -85,8 +86,10 @@ def run(
             return Run(last.path, "finished", ())
         with _opened(engine) as opened:
             folder = last if last and intent.continues else create(home, intent.start(job))
-            attempt = _Attempt(job, opened, folder, intent, watch or (lambda _: None))
-            found = attempt.run()
+            try:
+                found = _Attempt(job, opened, folder, intent, watch or (lambda _: None)).run()
+            finally:
+                folder.clear()
         prune(home, job.keep_runs)
         return found
 
@@ -286,7 +289,7 @@ class _Attempt:
         if one.told is None:
             one.told = time.monotonic()
             one.work.stop()
-            stop_thread(one.thread)
+            stop(one.thread)
         return time.monotonic() - one.told > TO_STOP
 
     def _ended(self, one: _Running) -> None:
@@ -310,7 +313,9 @@ class _Attempt:
         told = "".join(traceback.format_exception(error))
         hint = error.hint if isinstance(error, PenstockError) else ""
         what = error.what if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
-        self.tell("step_failed", step=step.name, attempt=one.attempt, error=what, hint=hint, place=step.place, trace=told)
+        self.tell(
+            "step_failed", step=step.name, attempt=one.attempt, error=what, hint=hint, place=step.place, trace=told
+        )
         hopeless = isinstance(error, (UsageError, CheckFailed))
         if one.attempt <= step.retries and not hopeless:
             pause = min(FIRST_PAUSE * 2 ** (one.attempt - 1), 60.0)

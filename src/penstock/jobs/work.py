@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from penstock.engines.engine import Engine, Table, engine_for, using
 from penstock.engines.files import observed
@@ -24,9 +21,7 @@ from penstock.jobs.stages import Stage
 from penstock.lake.write import published, write
 from penstock.tables import adopt, is_table, read
 
-__all__ = ["Work", "begun", "stop_thread"]
-
-T = TypeVar("T")
+__all__ = ["Work"]
 
 
 class _Built(NamedTuple):
@@ -177,7 +172,7 @@ class Work:
         return {"found": counts.rows, "rows": good, "quarantined": counts.quarantined, "reasons": counts.reasons}
 
     def _sunk(self, step: Step, built: _Built, table: Table, began: float) -> dict[str, Any]:
-        """Write a sink. Files that carry its fingerprint were written by a run that was killed before it could say so."""
+        """Write a sink. Files with its fingerprint in their names are of a run that was killed before it said so."""
         made = made_of(step, built.steps, built.needs, self.values)
         path, batch = made["sink"][0], digest(made)[:8]
         self._go_on()
@@ -209,27 +204,3 @@ def _same(one: Engine, other: Engine | None) -> bool:
     """Whether two engines are one connection or session."""
     owners = [getattr(engine, "connection", None) or getattr(engine, "session", None) for engine in (one, other)]
     return owners[0] is owners[1]
-
-
-# -- threads ----------------------------------------------------------------------------------------------------------
-
-
-def begun(work: Callable[[], T], *, name: str) -> tuple[Future[T], threading.Thread]:
-    """Work in a thread that does not outlive the process."""
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:  # raised again by `result`, in the thread that waits
-            outcome.set_exception(error)
-
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
-    return outcome, thread
-
-
-def stop_thread(thread: threading.Thread) -> None:
-    """Raise in a thread of Python, as soon as it is back from a call into C."""
-    if thread.ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt))
