@@ -1,13 +1,39 @@
-"""Arrow IPC files, which neither engine writes by itself."""
+"""Arrow IPC files, which neither engine reads or writes by itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from penstock.engines.files import filesystem, is_remote
+from penstock.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["write"]
+__all__ = ["opened", "schema_of", "write"]
+
+
+def opened(paths: Sequence[str]) -> Any:
+    """The files as an Arrow dataset."""
+    import pyarrow.dataset
+
+    files = filesystem(paths[0]) if is_remote(paths[0]) else None
+    try:
+        return pyarrow.dataset.dataset(list(paths), format="ipc", filesystem=files)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {paths[0]} as Arrow: {error}", "is it an Arrow IPC file?") from error
+
+
+def schema_of(path: str) -> pa.Schema:
+    """A file's columns."""
+    import pyarrow as pa
+
+    try:
+        with pa.OSFile(path) as file:
+            return pa.ipc.open_file(file).schema
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} is not a whole Arrow file: {error}", "fetch or write it again") from error
 
 
 def write(reader: pa.RecordBatchReader, folder: str, *, single: bool, file_bytes: int, compression: str) -> int:

@@ -3,6 +3,7 @@
 A record is one line here, so a quoted line break makes two malformed ones, and a line that equals the first file's
 header is a header wherever it stands. A line that does not parse, or has a value that is not of its column's type,
 becomes null in every column and stands as it is in one more, `raw`. The first 20 480 lines that parse tell the types.
+With "quarantine" every row says which file and line it came from (`placed_lines`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock import sql
-from penstock.engines.files import NULL_PARTITION, Source, head, partition_of
+from penstock.engines.files import Source, head
 from penstock.engines.headers import delimiter, header_of
 from penstock.engines.lines import Blocks
+from penstock.engines.placed_lines import places, refuse_taken
 from penstock.engines.spark_files import stored_as as stored_in_spark
 from penstock.engines.spark_files import value_of as spark_value
 from penstock.engines.text_files import Layout, is_nested, stored_as
@@ -27,7 +29,7 @@ from penstock.errors import InputError, UsageError
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["duckdb_dialect", "duckdb_lines", "is_asked", "sampled", "select", "spark_dialect"]
+__all__ = ["duckdb_dialect", "is_asked", "sampled", "select", "spark_dialect"]
 
 SAMPLE = 20480
 
@@ -169,12 +171,9 @@ def spark_dialect() -> Dialect:
     )
 
 
-def select(
-    lines: str, extra: Sequence[str], source: Source, layout: Layout, options: Mapping[str, Any], dialect: Dialect
-) -> str:
-    """The columns of a layout over a SELECT of `line` and of `extra` columns, and `raw`."""
-    if "raw" in layout.kinds:
-        raise UsageError(f'{source.paths[0]} has a column "raw" of its own', 'read it with bad="error"')
+def select(lines: str, source: Source, layout: Layout, options: Mapping[str, Any], dialect: Dialect) -> str:
+    """The columns of a layout over the SELECT of lines that `placed_lines` makes, `raw`, and the places."""
+    refuse_taken(source, layout.kinds, options)
 
     def quote(name: str) -> str:
         return sql.quote(name, dialect.name)
@@ -198,27 +197,9 @@ def select(
     # 3. A line is good if it was cut and every text became a value.
     whole = " AND ".join(["f IS NOT NULL", *(f"(t{i} IS NULL) = (v{i} IS NULL)" for i, _ in enumerate(kinds))])
     columns = [f"CASE WHEN good THEN v{i} END AS {quote(name)}" for i, (name, _) in enumerate(kinds)]
-    columns += [*map(quote, extra), "CASE WHEN NOT good THEN line END AS raw"]
+    columns += [f"h{i} AS {quote(name)}" for i, name in enumerate(source.hive)]
+    columns += ["CASE WHEN NOT good THEN line END AS raw", *places(options)]
     return f"SELECT {', '.join(columns)} FROM (SELECT *, {whole} AS good FROM ({typed}) AS typed) AS judged"
-
-
-def duckdb_lines(source: Source) -> tuple[str, dict[str, Blocks]]:
-    """A SELECT of `line` and of the Hive columns, and the tables that it is over: one for each folder."""
-    folders: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for path in source.paths:
-        spelled = partition_of(path.removeprefix(source.root)) if source.hive else {}
-        folders.setdefault(tuple(spelled.items()), []).append(path)
-    selects: list[str] = []
-    tables: dict[str, Blocks] = {}
-    for values, paths in folders.items():
-        table = f"blocks{len(tables)}"
-        tables[table] = Blocks(paths)
-        literals = {name: sql.literal(value) for name, value in values if value != NULL_PARTITION}
-        casts = {name: f"CAST({literals.get(name, 'NULL')} AS {kind})" for name, kind in source.hive.items()}
-        hive = [f"{cast} AS {sql.quote(name)}" for name, cast in casts.items()]
-        lines = f"SELECT unnest(string_split(block, chr(10))) AS line FROM {table}"
-        selects.append(f"SELECT {', '.join(['line', *hive])} FROM ({lines}) WHERE line <> ''")
-    return " UNION ALL ".join(selects), tables
 
 
 def _first_line(path: str) -> str:

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from penstock import sql
-from penstock.engines import arrow_files, bad_records, file_errors, logs, notes, text_files
+from penstock.engines import arrow_files, bad_records, file_errors, logs, notes, placed_lines, text_files, through_arrow
 from penstock.engines.engine import Size
 from penstock.engines.files import Source, filesystem, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
-from penstock.engines.lines import Blocks
 from penstock.engines.zstd import refuse_cut
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
 
@@ -98,19 +97,25 @@ class DuckDBEngine:
         """The files of a source as a lazy relation."""
         text_files.check_options(source.format, options)
         refuse_unlike(source, options)
-        if source.format == "arrow":
-            return self._in_microseconds(self._arrow_files(source))
-        if source.format == "log":
-            return self.query(logs.select("blocks", "duckdb"), {"blocks": self.adopt(Blocks(source.paths))})
-        if bad_records.is_asked(options):
-            layout = self.layout(source, options)
-            lines, blocks = bad_records.duckdb_lines(source)
-            dialect = bad_records.duckdb_dialect(self.connection)
-            statement = bad_records.select(lines, list(source.hive), source, layout, options, dialect)
-            return self.query(statement, {name: self.adopt(table) for name, table in blocks.items()})
+        if source.format in through_arrow.ROOMS:
+            statement, opened = through_arrow.select(source)
+            tables = {name: self.adopt(files) for name, files in opened.items()}
+            return self._in_microseconds(self.query(statement, tables))
+        if source.format == "log" or bad_records.is_asked(options):
+            return self._lines(source, options)
         with self._opening(source):
             table = self.connection.sql(text_files.duckdb_select(self.connection, source, options))
         return self._in_microseconds(table)
+
+    def _lines(self, source: Source, options: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        """What stands in lines, those marked that are malformed; see `bad_records` and `logs`."""
+        lines, blocks = placed_lines.duckdb_lines(source, placed=placed_lines.is_placed(options))
+        if source.format == "log":
+            statement = logs.parsed(lines, "duckdb", placed_lines.places(options))
+        else:
+            dialect = bad_records.duckdb_dialect(self.connection)
+            statement = bad_records.select(lines, source, self.layout(source, options), options, dialect)
+        return self.query(statement, {name: self.adopt(table) for name, table in blocks.items()})
 
     def layout(self, source: Source, options: Mapping[str, Any]) -> text_files.Layout:
         """What a source of text holds; Spark asks too."""
@@ -173,8 +178,7 @@ class DuckDBEngine:
         if not order or single:
             return self._copy(table, target, settings)
         # Several threads keep the order of rows in a single file only; one thread keeps it in any number.
-        amount, unit = self.connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
-        with DuckDBEngine.open(threads=1, memory=f"{float(amount) / 2} {unit}") as writer:
+        with DuckDBEngine.open(threads=1, memory=f"{self.memory() // 2} B") as writer:
             return writer._copy(writer.connection.from_arrow(self.batches(table)), target, settings)
 
     def _copy(self, table: duckdb.DuckDBPyRelation, target: str, settings: Mapping[str, str]) -> int:
@@ -209,6 +213,11 @@ class DuckDBEngine:
         plan: list[dict[str, Any]] = json.loads(found[0][1])
         return plan
 
+    def memory(self) -> int:
+        """The limit that all cursors share."""
+        number, unit = str(self.setting("memory_limit")).split()
+        return int(float(number) * _UNITS[unit])
+
     def progress(self) -> float | None:
         """How much of what runs is done, from 0 to 1, as DuckDB guesses it."""
         known = max(connection.query_progress() for connection in self._connections())
@@ -218,6 +227,12 @@ class DuckDBEngine:
         """Interrupt the statements at work; they end with an error."""
         for connection in self._connections():
             connection.interrupt()
+
+    @contextmanager
+    def branch(self) -> Iterator[DuckDBEngine]:
+        """A cursor: it sees the same tables, and shares the memory and the threads."""
+        with DuckDBEngine.of(self.connection.cursor()) as beside:
+            yield beside
 
     def close(self) -> None:
         """Close the connection."""
@@ -252,20 +267,12 @@ class DuckDBEngine:
         with self._at_work(f"reading {source.paths[0]}"):
             yield
 
-    def _arrow_files(self, source: Source) -> duckdb.DuckDBPyRelation:
-        import pyarrow.dataset
-
-        files = filesystem(source.paths[0]) if source.remote else None
-        try:
-            dataset = pyarrow.dataset.dataset(source.paths, format="ipc", filesystem=files)
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read {source.paths[0]} as Arrow: {error}", "is it an Arrow IPC file?") from error
-        return self.adopt(dataset)
-
     def _in_microseconds(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """Times of nanoseconds, as pandas writes them, in the microseconds that all else has."""
-        finer = [sql.quote(name) for name, kind in self.columns(table).items() if kind == "TIMESTAMP_NS"]
-        casts = ", ".join(f"CAST({column} AS TIMESTAMP) AS {column}" for column in finer)
+        kinds = self.columns(table)
+        spelled = {name: _FINE.sub(r"TIMESTAMP\1", kind) for name, kind in kinds.items()}
+        finer = {name: kind for name, kind in spelled.items() if kind != kinds[name]}
+        casts = ", ".join(f"CAST({sql.quote(n)} AS {kind}) AS {sql.quote(n)}" for n, kind in finer.items())
         return self.query(f"SELECT * REPLACE ({casts}) FROM t", {"t": table}) if finer else table
 
     def _connections(self) -> list[duckdb.DuckDBPyConnection]:
@@ -298,6 +305,8 @@ _COPY = {
     "json": {"FORMAT": "json"},
     "ndjson": {"FORMAT": "json"},
 }
+_UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_FINE = re.compile(r"\bTIMESTAMP(TZ)?_NS\b")  # at any depth of a type
 _PINNED = ("TimeZone = 'UTC'", "default_null_order = 'NULLS_LAST'")
 _NARROW = re.compile(r"SCAN|READ_|FILTER|PROJECTION|PARQUET|CSV|DUMMY", re.IGNORECASE)
 

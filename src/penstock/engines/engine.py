@@ -79,6 +79,9 @@ class Engine(Protocol):
     def setting(self, name: str) -> str | None:
         """One of the engine's own settings, as text; None where it has none of that name."""
 
+    def memory(self) -> int | None:
+        """The bytes that all its statements together may hold, where one process runs them."""
+
     def progress(self) -> float | None:
         """How much of what is running is done, from 0 to 1, where the engine knows."""
 

@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -22,6 +23,7 @@ __all__ = [
     "FORMATS",
     "MANIFEST",
     "NULL_PARTITION",
+    "Read",
     "Source",
     "filesystem",
     "format_of",
@@ -30,6 +32,7 @@ __all__ = [
     "is_remote",
     "listed",
     "live_files",
+    "observed",
     "partition_of",
     "resolve",
     "unknown",
@@ -39,10 +42,11 @@ __all__ = [
 #: File endings and the format they mean; a compression ending may follow the textual ones.
 ENDINGS = {
     ".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "tsv", ".json": "json", ".ndjson": "json",
-    ".jsonl": "json", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow", ".log": "log",
+    ".jsonl": "json", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow", ".orc": "orc", ".avro": "avro",
+    ".log": "log",
 }  # fmt: skip
 COMPRESSED = (".gz", ".zst")
-FORMATS = ("parquet", "csv", "tsv", "json", "arrow", "log")
+FORMATS = ("parquet", "csv", "tsv", "json", "arrow", "orc", "avro", "log")
 
 #: Where a folder behind a URL keeps the list of its live files: there is no renaming a folder there (`lake/remote.py`).
 MANIFEST = "_penstock/manifest.json"
@@ -101,7 +105,31 @@ def resolve(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], for
     alike = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*(r.split("/") for r in roots), strict=False))
     root = "/".join(parts[0] for parts in alike)
     kind = "json" if format == "ndjson" else format or _common_format(found)
+    if (reads := _observed.get()) is not None:
+        reads.append(Read([os.fspath(name) for name in names], format, found))
     return Source(found, kind, _hive(found, root), root)
+
+
+class Read(NamedTuple):
+    """A call of `resolve`, and the files that it found."""
+
+    names: list[str]
+    format: str | None
+    paths: list[str]
+
+
+_observed: ContextVar[list[Read] | None] = ContextVar("reads of this thread", default=None)
+
+
+@contextmanager
+def observed() -> Iterator[list[Read]]:
+    """The reads that happen within a block, in this thread."""
+    reads: list[Read] = []
+    before = _observed.set(reads)
+    try:
+        yield reads
+    finally:
+        _observed.reset(before)
 
 
 def unknown(what: str, value: str, known: Iterable[str]) -> UsageError:

@@ -11,6 +11,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from penstock.engines import through_arrow
 from penstock.engines.files import Source, head
 from penstock.errors import InputError
 
@@ -23,19 +24,11 @@ def delimiter(format: str, options: Mapping[str, Any]) -> str:
 
 
 def header_of(path: str, format: str, options: Mapping[str, Any]) -> list[str]:
-    """The columns that a file names: the first record of csv, the schema of Parquet and Arrow."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """The columns that a file names: the first record of csv, the schema of the formats that have one."""
     if format in ("csv", "tsv"):
         start = io.StringIO(head(path).decode(errors="replace").removeprefix("\ufeff"), newline="")
         return next(csv.reader(start, delimiter=delimiter(format, options)), [])
-    try:
-        with pa.OSFile(path) as file:
-            return list((pq.read_schema(file) if format == "parquet" else pa.ipc.open_file(file).schema).names)
-    except (OSError, pa.ArrowException) as error:
-        kind = "Parquet" if format == "parquet" else "Arrow"
-        raise InputError(f"{path} is not a whole {kind} file: {error}", "fetch or write it again") from error
+    return list(through_arrow.ROOMS[format].schema_of(path).names)
 
 
 def by_header(source: Source, options: Mapping[str, Any]) -> dict[tuple[str, ...], list[str]]:
@@ -52,10 +45,11 @@ def by_header(source: Source, options: Mapping[str, Any]) -> dict[tuple[str, ...
 def refuse_unlike(source: Source, options: Mapping[str, Any]) -> None:
     """Refuse files of different columns, unless `union_by_name` says to put them together.
 
-    Behind a URL every look costs a request, so there the engines' own checks must do.
+    Behind a URL every look costs a request, so there the engines' own checks must do. Parquet has its own room,
+    `evolution`.
     """
     told = options.get("union_by_name") or not options.get("header", True)
-    if len(source.paths) == 1 or source.remote or source.format in ("json", "log") or told:
+    if len(source.paths) == 1 or source.remote or source.format in ("json", "log", "parquet") or told:
         return
     first = header_of(source.paths[0], source.format, options)
     for path in source.paths[1:]:

@@ -20,7 +20,7 @@ from penstock.errors import InputError
 
 __all__ = ["Blocks"]
 
-SCHEMA = pa.schema({"block": pa.string()})
+SCHEMA = pa.schema({"block": pa.string(), "file": pa.string(), "first": pa.int64()})
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 BLOCK = 1 << 18  # bytes: about one DuckDB vector of log lines; half or twice as many cost the same
 LONGEST = 64 << 20  # bytes of a line
@@ -29,7 +29,8 @@ LONGEST = 64 << 20  # bytes of a line
 class Blocks:
     r"""The files as an Arrow stream, read anew by every scan.
 
-    A row has one column, `block`: a text of whole lines, some of them empty, each with its \n but for a file's last.
+    A row is a `block`, a text of whole lines, each with its \n but for a file's last; the `file` that it stands in, as
+    it was named; and the number there of its `first` line, from 1.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -37,8 +38,19 @@ class Blocks:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Arrow's PyCapsule protocol; no file is opened before the first batch is asked for."""
-        batches = (_batch(lines) for path in self.paths for lines in _whole_lines(path))
+        batches = (batch for path in self.paths for batch in _batches(path))
         return pa.RecordBatchReader.from_batches(SCHEMA, batches).__arrow_c_stream__(requested_schema)
+
+
+def _batches(path: str) -> Iterator[pa.RecordBatch]:
+    first, returned = 1, False  # whether the block before ended in \r: a \n that follows belongs to it
+    for lines in _whole_lines(path):
+        text = lines.removeprefix(b"\n") if returned else lines
+        returned = lines.endswith(b"\r")
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        yield pa.record_batch([_text(text), [path], [first]], SCHEMA)
+        first += text.count(b"\n")
 
 
 def _whole_lines(path: str) -> Iterator[bytes]:
@@ -65,12 +77,11 @@ def _open(path: str) -> IO[bytes]:
     return stream
 
 
-def _batch(lines: bytes) -> pa.RecordBatch:
-    lines = lines.replace(b"\r", b"\n") if b"\r" in lines else lines  # \r\n so becomes an empty line more
+def _text(lines: bytes) -> pa.Array:
     offsets = struct.pack("=ii", 0, len(lines))
     text = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(lines)])
     try:
         text.validate(full=True)  # 25 GB/s; to decode and to encode again, 1 GB/s
     except pa.ArrowInvalid:
-        return _batch(lines.decode("utf-8", "replace").encode())
-    return pa.record_batch([text], SCHEMA)
+        return _text(lines.decode("utf-8", "replace").encode())
+    return text

@@ -16,12 +16,12 @@ method, path and protocol null in a line that parses. `at` is UTC. Empty lines a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from penstock.sql import literal, quote
 
-__all__ = ["parsed", "select"]
+__all__ = ["parsed"]
 
 # The patterns mean the same to RE2 (DuckDB) and to Java (Spark): ASCII classes, \A and \z, nothing to backtrack into.
 YEAR = "(?:19|20)[0-9][0-9]"
@@ -41,7 +41,6 @@ QUOTE = '"'
 class Dialect(NamedTuple):
     """What the engines spell differently. Items of a list count from 1, and one that is not there is null."""
 
-    lines: Callable[[str], str]
     split: Callable[[str, str], str]
     item: Callable[[str, int], str]
     size: Callable[[str], str]
@@ -51,9 +50,6 @@ class Dialect(NamedTuple):
 
 DIALECTS = {
     "duckdb": Dialect(
-        lines=lambda blocks: (
-            f"SELECT line FROM (SELECT unnest(string_split(block, chr(10))) AS line FROM {blocks}) WHERE line <> ''"
-        ),
         split=lambda text, by: f"string_split({text}, '{by}')",
         item=lambda items, n: f"{items}[{n}]",
         size=lambda items: f"len({items})",
@@ -62,7 +58,6 @@ DIALECTS = {
         utc=lambda text: f"make_timestamp(epoch_us(strptime({text}, '%d/%b/%Y:%H:%M:%S %z')))",
     ),
     "spark": Dialect(
-        lines=lambda text: f"SELECT make_valid_utf8(value) AS line FROM {text} WHERE value <> ''",
         split=lambda text, by: f"split({text}, '{by}')",
         item=lambda items, n: f"try_element_at({items}, {n})",
         size=lambda items: f"size({items})",
@@ -72,13 +67,8 @@ DIALECTS = {
 }
 
 
-def select(source: str, dialect: str) -> str:
-    """The log's columns over a table of that name: `lines.Blocks` on DuckDB, what `spark.read.text` gives on Spark."""
-    return parsed(DIALECTS[dialect].lines(source), dialect)
-
-
-def parsed(lines: str, dialect: str) -> str:
-    """The log's columns over a SELECT with one text column, `line`, both in that dialect.
+def parsed(lines: str, dialect: str, places: Sequence[str] = ()) -> str:
+    """The log's columns over a SELECT of `line` and of `places`, both in that dialect; the places come last.
 
     The engine leaves out what a query does not use; the check of the whole line stays. Cutting at the quotes makes it
     cheap. For a count by `path` on DuckDB, one regular expression that checks the line, and `split_part` for the path,
@@ -90,7 +80,7 @@ def parsed(lines: str, dialect: str) -> str:
     backslash, pair, escape = (literal(text, dialect) for text in ("\\", r"\\", r"\""))
     copy = f"replace(replace(line, {pair}, '__'), {escape}, '__')"
     either = f"CASE WHEN contains(line, {backslash}) THEN {copy} ELSE line END"
-    cut = f"SELECT line, contains(line, {backslash}) AS escaped, {d.split(either, QUOTE)} AS pieces FROM ({lines})"
+    cut = f"SELECT *, contains(line, {backslash}) AS escaped, {d.split(either, QUOTE)} AS pieces FROM ({lines})"
 
     # 2. Check.
     size, head, tail = d.size("pieces"), d.item("pieces", 1), d.item("pieces", 3)
@@ -109,7 +99,7 @@ def parsed(lines: str, dialect: str) -> str:
 
     names = {"head": 1, "request": 2, "tail": 3, "referer": 4, "agent": 6}
     pieces = ", ".join(f"{piece(n)} AS {name}" for name, n in names.items())
-    named = f"SELECT {pieces}, CASE WHEN NOT valid THEN line END AS raw FROM ({checked})"
+    named = f"SELECT {', '.join([pieces, *places])}, CASE WHEN NOT valid THEN line END AS raw FROM ({checked})"
     worded = f"SELECT *, {d.split('request', ' ')} AS words FROM ({named})"
 
     # 4. Columns.
@@ -128,6 +118,7 @@ def parsed(lines: str, dialect: str) -> str:
         "referer": "nullif(nullif(referer, '-'), '')",
         "agent": "nullif(nullif(agent, '-'), '')",
         "raw": "raw",
+        **{place: place for place in places},
     }
     listed = ", ".join(f"{value} AS {quote(name, dialect)}" for name, value in columns.items())
     return f"SELECT {listed} FROM ({worded})"

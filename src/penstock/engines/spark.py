@@ -7,14 +7,15 @@ import io
 import logging
 import os
 import re
+import secrets
 import shutil
 import socket
 import tempfile
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,13 +26,13 @@ from pyspark.sql.functions import count, lit
 from pyspark.sql.types import StringType, StructField, StructType
 
 from penstock import sql
-from penstock.engines import arrow_files, bad_records, logs, notes, text_files
+from penstock.engines import arrow_files, bad_records, logs, notes, placed_lines, text_files, through_arrow
 from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.engine import Size
 from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
 from penstock.engines.spark_errors import TOLD, errors
-from penstock.engines.spark_files import WRITE, file_column, hive_columns, read_text, uri_of
+from penstock.engines.spark_files import WRITE, read_orc, read_parquet, read_text, uri_of
 from penstock.engines.spark_types import duckdb_type, spark_arrow
 from penstock.engines.zstd import compress
 from penstock.errors import UsageError
@@ -74,6 +75,7 @@ class SparkEngine:
     target: str = "spark"
     owned: bool = False
     scratch: str | None = None
+    tag: str = ""
     name: str = field(default="spark", init=False)
 
     @classmethod
@@ -122,19 +124,16 @@ class SparkEngine:
             reader = self.session.read.option("basePath", _uri(source.root)) if source.hive else self.session.read
             if source.format == "parquet":
                 try:
-                    return self._parquet(reader, source, options)
+                    return read_parquet(reader, source, options, _with_texts)
                 except AnalysisException as error:
                     if "TIMESTAMP(NANOS" not in str(error):  # which pandas writes, and Spark does not read
                         raise
                     return self._staged(source, options)
-            if source.format == "log":
-                texts = reader.text(list(map(uri_of, source.paths)))
-                return self.query(logs.select("texts", "spark"), {"texts": texts})
-            # The embedded engine looks at a sample, so that both engines see the same names and types.
-            with DuckDBEngine.open() as embedded:
-                layout = embedded.layout(source, options)
-            if bad_records.is_asked(options):
-                return self._marked(reader, source, layout, options)
+            if source.format == "orc":
+                return read_orc(reader, source, _with_texts)
+            if source.format == "log" or bad_records.is_asked(options):
+                return self._lines(reader, source, options)
+            layout = _layout(source, options)
             if layout.shape == "unstructured":
                 return self._staged(source, options)
             TOLD.update(dict.fromkeys(map(os.path.abspath, source.paths), options))
@@ -238,6 +237,10 @@ class SparkEngine:
         found: str | None = self.session.conf.get(name, None)
         return found
 
+    def memory(self) -> int | None:
+        """Each executor sees to its own."""
+        return None
+
     def progress(self) -> float | None:
         """How many tasks of the stages at work are done. Connect does not say."""
         context = getattr(self.session, "_sc", None)  # the public name raises on Connect
@@ -247,8 +250,21 @@ class SparkEngine:
         return sum(stage.numCompletedTasks for stage in stages if stage) / tasks if tasks else None
 
     def cancel(self) -> None:
-        """Stop the session's jobs; they end with an error."""
-        self.session.interruptAll()
+        """Stop the session's jobs, or the branch's; they end with an error."""
+        if self.tag:
+            self.session.interruptTag(self.tag)
+        else:
+            self.session.interruptAll()
+
+    @contextmanager
+    def branch(self) -> Iterator[SparkEngine]:
+        """The same session with a tag on the jobs of this thread."""
+        tag = f"penstock-{secrets.token_hex(6)}"
+        self.session.addTag(tag)
+        try:
+            yield replace(self, owned=False, tag=tag)
+        finally:
+            self.session.removeTag(tag)
 
     def close(self) -> None:
         """Stop the session, if it was opened here."""
@@ -263,9 +279,11 @@ class SparkEngine:
 
     def _opens(self, source: Source) -> bool:
         """Whether Spark's own readers can open the files: the wheel has no S3 client and no zstd for text."""
-        if source.format == "arrow" or any(Path(path).name.startswith(("_", ".")) for path in source.paths):
+        if not through_arrow.spark_reads(source) or any(
+            Path(path).name.startswith(("_", ".")) for path in source.paths
+        ):
             return False  # Spark takes what is hidden for no data, also where it is named
-        if source.format != "parquet" and any(path.endswith(".zst") for path in source.paths):
+        if source.format not in ("parquet", "orc") and any(path.endswith(".zst") for path in source.paths):
             return False
         return not source.remote or self._has_filesystem(source.paths[0])
 
@@ -279,23 +297,20 @@ class SparkEngine:
                 raise
         return True
 
-    def _marked(self, reader: Any, source: Source, layout: text_files.Layout, options: Mapping[str, Any]) -> DataFrame:
-        """Lines with those marked that are malformed; see `bad_records`."""
-        schema = ", ".join(f"{_quote(name)} STRING" for name in ("value", *source.hive))
-        texts = reader.schema(schema).text(list(map(uri_of, source.paths)))
-        columns = ", ".join(["make_valid_utf8(value) AS line", *hive_columns(source.hive)])
-        lines = f"SELECT {columns} FROM texts WHERE value <> ''"
-        marked = bad_records.select(lines, list(source.hive), source, layout, options, bad_records.spark_dialect())
-        return self.query(marked, {"texts": texts})
-
-    def _parquet(self, reader: Any, source: Source, options: Mapping[str, Any]) -> DataFrame:
-        uris = list(map(uri_of, source.paths))
-        found = reader.option("mergeSchema", bool(options.get("union_by_name"))).parquet(*uris)
-        if source.hive:  # as text: Spark's own guess at their types is not DuckDB's
-            fields = [StructField(f.name, StringType()) if f.name in source.hive else f for f in found.schema]
-            found = reader.schema(StructType(fields)).parquet(*uris)
-        stored = [_quote(name) for name in found.columns if name not in source.hive]
-        return found.selectExpr(*stored, *hive_columns(source.hive), *file_column(options))
+    def _lines(self, reader: Any, source: Source, options: Mapping[str, Any]) -> DataFrame:
+        """What stands in lines, those marked that are malformed; see `bad_records`, `logs` and `placed_lines`."""
+        placed, text = placed_lines.is_placed(options), sql.unused("value", source.hive)
+        schema = ", ".join(f"{_quote(name)} STRING" for name in (text, *source.hive))
+        read = reader.schema(schema).text(list(map(uri_of, source.paths)))
+        texts = read.selectExpr(*placed_lines.spark_columns(source, text, placed=placed))
+        tables = {"texts": texts}
+        if placed:
+            tables["splits"] = self.query(placed_lines.SPLITS, tables)
+        lines = placed_lines.spark_lines(source, placed=placed)
+        if source.format == "log":
+            return self.query(logs.parsed(lines, "spark", placed_lines.places(options)), tables)
+        dialect = bad_records.spark_dialect()
+        return self.query(bad_records.select(lines, source, _layout(source, options), options, dialect), tables)
 
     def _staged(self, source: Source, options: Mapping[str, Any]) -> DataFrame:
         """What Spark cannot open, copied by the embedded engine to the scratch folder, which the workers must see."""
@@ -310,6 +325,12 @@ class SparkEngine:
         return self.session.read.parquet(_uri(folder))
 
 
+def _layout(source: Source, options: Mapping[str, Any]) -> text_files.Layout:
+    """What the embedded engine sees in a sample, so that both engines see the same names and types."""
+    with DuckDBEngine.open() as embedded:
+        return embedded.layout(source, options)
+
+
 _STATISTICS = re.compile(r"Statistics\(sizeInBytes=([\d.E+]+) (\w+)(?:, rowCount=([\d.E+]+))?")
 _UNITS = {unit: 1 << 10 * power for power, unit in enumerate(["B", "KiB", "MiB", "GiB", "TiB", "PiB"])}
 
@@ -319,6 +340,10 @@ def _explained(table: DataFrame, mode: str) -> str:
         with contextlib.redirect_stdout(io.StringIO()) as text:  # the only public way, classic and Connect
             table.explain(mode=mode)
         return text.getvalue()
+
+
+def _with_texts(schema: StructType, names: Collection[str]) -> StructType:
+    return StructType([StructField(f.name, StringType()) if f.name in names else f for f in schema])
 
 
 def _reach(master: str) -> None:

@@ -6,17 +6,30 @@ Nothing here imports pyspark: a reader and DataFrames come from `spark.py`.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock import sql
+from penstock.engines.evolution import shapes, together
 from penstock.engines.files import Source, head
 from penstock.engines.headers import by_header, delimiter, header_of
 from penstock.engines.text_files import Layout, beside, complaint, is_nested
 
-__all__ = ["WRITE", "file_column", "hive_columns", "read_text", "stored_as", "uri_of", "value_of"]
+__all__ = [
+    "PATH",
+    "WRITE",
+    "file_column",
+    "hive_columns",
+    "read_orc",
+    "read_parquet",
+    "read_text",
+    "stored_as",
+    "uri_of",
+    "value_of",
+]
 
 _TIMES = {
     "timestampNTZFormat": "yyyy-MM-dd HH:mm:ss.SSSSSS",  # else JSON has milliseconds
@@ -41,6 +54,40 @@ def uri_of(path: str) -> str:
     """A path as Spark takes it: a name that was found is not a pattern, whatever letters it has."""
     uri = path if "://" in path else f"file://{os.path.abspath(path)}"
     return re.sub(r"([*?\[\]{}\\])", r"\\\1", uri)
+
+
+def read_parquet(reader: Any, source: Source, options: Mapping[str, Any], with_texts: Callable[..., Any]) -> Any:
+    """A DataFrame over Parquet files, also of several shapes. `with_texts` makes columns of a schema text."""
+    several = shapes(source)
+    if len(several) < 2:
+        return _read_alike(reader, source, {}, options, with_texts)
+    columns = together(several, options)
+    casts = {name: kind for name, kind in columns.items() if kind}
+    frames = (_read_alike(reader, source._replace(paths=shape.paths), casts, options, with_texts) for shape in several)
+    whole = functools.reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
+    stored = [name for name in columns if name not in source.hive]
+    return whole.select(*(sql.quote(name, "spark") for name in (*stored, *beside(source, options))))
+
+
+def read_orc(reader: Any, source: Source, with_texts: Callable[..., Any]) -> Any:
+    """A DataFrame over ORC files."""
+    return _read_alike(reader, source, {}, {}, with_texts)
+
+
+def _read_alike(
+    reader: Any, source: Source, casts: Mapping[str, str], options: Mapping[str, Any], with_texts: Callable[..., Any]
+) -> Any:
+    uris = list(map(uri_of, source.paths))
+    found = reader.format(source.format).load(uris)
+    if source.hive:  # as text: Spark's own guess at their types is not DuckDB's
+        found = reader.schema(with_texts(found.schema, source.hive)).load(uris)
+    stored = [_stored(name, casts.get(name)) for name in found.columns if name not in source.hive]
+    return found.selectExpr(*stored, *hive_columns(source.hive), *file_column(options))
+
+
+def _stored(name: str, kind: str | None) -> str:
+    column = sql.quote(name, "spark")
+    return f"CAST({column} AS {sql.type_for(kind, 'spark')}) AS {column}" if kind else column
 
 
 def read_text(reader: Any, source: Source, layout: Layout, options: Mapping[str, Any]) -> Any:
@@ -136,10 +183,13 @@ def hive_columns(kinds: Mapping[str, str]) -> list[str]:
     return [f"{value_of(sql.quote(name, 'spark'), kind)} AS {sql.quote(name, 'spark')}" for name, kind in kinds.items()]
 
 
+#: The path that a URI of Spark's means; `+` is a letter in a path, a space to url_decode.
+PATH = "url_decode(replace(regexp_replace({}, '^file:/*', '/'), '+', '%2B'))"
+
+
 def file_column(options: Mapping[str, Any]) -> list[str]:
-    """The path of a row's file, where it was asked for; `+` is a letter in a path, a space to url_decode."""
-    path = "replace(regexp_replace(_metadata.file_path, '^file:/*', '/'), '+', '%2B')"
-    return [f"url_decode({path}) AS filename"] if options.get("filename") else []
+    """The path of a row's file, where it was asked for."""
+    return [f"{PATH.format('_metadata.file_path')} AS filename"] if options.get("filename") else []
 
 
 def value_of(text: str, kind: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from penstock import sql
+from penstock.engines.evolution import shapes, together
 from penstock.engines.files import Source, head, partition_of, unknown
 from penstock.engines.headers import delimiter, header_of
 from penstock.errors import ColumnError, InputError, UsageError
@@ -42,6 +43,8 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "tsv": _TEXT,
     "json": ("types", "union_by_name", "filename", "bad"),
     "arrow": (),
+    "orc": (),
+    "avro": (),
     "log": ("bad",),
 }
 
@@ -182,6 +185,11 @@ def duckdb_select(connection: duckdb.DuckDBPyConnection, source: Source, options
     if source.format == "parquet":
         names = beside(source, options)
         unsorted = dict.fromkeys([*_above(source), *names])
+        if len(several := shapes(source)) > 1:
+            casts = {name: kind for name, kind in together(several, options).items() if name not in unsorted}
+            columns = [sql.quote(name) if kind is None else _cast(name, kind) for name, kind in casts.items()]
+            columns += map(sql.quote, names)
+            return f"SELECT {', '.join(columns)} FROM {_scan(source, '', {**options, 'union_by_name': True})}"
         last = f" EXCLUDE ({sql.quoted(unsorted)}), {sql.quoted(names)}" if names else ""
         return f"SELECT *{last} FROM {_scan(source, '', options)}"
     layout = layout_of(connection, source, options)
@@ -193,6 +201,10 @@ def duckdb_select(connection: duckdb.DuckDBPyConnection, source: Source, options
     columns = [_duckdb_column(name, kind, options.get("null", "")) for name, kind in layout.kinds.items()]
     columns += map(sql.quote, beside(source, options))
     return f"SELECT {', '.join(columns)} FROM {_scan(source, f'{layout.reader}, {key} = {types}', options)}"
+
+
+def _cast(name: str, kind: str) -> str:
+    return f"CAST({sql.quote(name)} AS {kind}) AS {sql.quote(name)}"
 
 
 def _scan(source: Source, reader: str, options: Mapping[str, Any]) -> str:

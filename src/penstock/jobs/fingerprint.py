@@ -135,6 +135,8 @@ def _meant(chain: tuple[str, ...], thing: Any) -> Iterator[tuple[str, Any]]:
     """What a name stands for where the function was written, if it is not local to it."""
     scope: Mapping[str, Any] = vars(sys.modules.get(thing.__module__, types.ModuleType("")))
     if inspect.isfunction(thing):
+        if chain[0] in (*thing.__code__.co_varnames, *thing.__code__.co_cellvars):
+            return  # an argument often has the name of a step, which is a function beside this one
         closed = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=False)
         cells = {name: cell.cell_contents for name, cell in closed if cell != types.CellType()}
         scope = thing.__globals__ | cells

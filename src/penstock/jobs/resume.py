@@ -73,14 +73,23 @@ def _decision(
 
 
 def _needed(found: dict[str, Decision]) -> dict[str, Decision]:
-    """Leave out what is only there for stages that are done."""
+    """Leave out what is only there for stages that are done; do again what is damaged."""
     wanted = {need for decision in found.values() if decision.runs for need in decision.stage.needs}
     for name in reversed(found):
         decision = found[name]
         passing = not (decision.stage.step.target or decision.stage.step.keep or decision.stage.why == "asked for")
         if decision.runs and passing and name not in wanted and decision.fingerprint:
             found[name] = decision._replace(state="unneeded")
+        elif decision.state == "done" and name in wanted and _is_damaged(decision):
+            found[name] = decision._replace(state="stale", why="its rows are damaged", run=None)
+            wanted.update(decision.stage.needs)
     return found
+
+
+def _is_damaged(decision: Decision) -> bool:
+    """Whether rows that are going to be read are no longer what was written."""
+    record = decision.run.record(decision.stage.name) if decision.run else None
+    return bool(decision.run and record and record["files"] != decision.run.sums(decision.stage.name))
 
 
 # -- what a stage is made of ------------------------------------------------------------------------------------------

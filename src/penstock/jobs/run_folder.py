@@ -64,7 +64,7 @@ class RunFolder(NamedTuple):
         try:
             found: dict[str, Any] = json.loads((self.path / "run.json").read_text())
         except (OSError, ValueError) as error:
-            raise InputError(f"{self.path} is no run: {error}", "penstock runs lists them") from error
+            raise InputError(f"{self.path} is no run: {error}", "remove that folder") from error
         if found.get("format", 0) > FORMAT:
             raise InputError(
                 f"the run {self.id} was written by penstock {found.get('penstock')}, in a form that {__version__} does "
@@ -157,8 +157,7 @@ class RunFolder(NamedTuple):
 
     def sums(self, step: str) -> dict[str, list[int]]:
         """The files of a step's rows, each with its size and a checksum of its bytes."""
-        root = self.rows(step)
-        return sums_of(root)
+        return sums_of(self.rows(step))
 
     def clear(self) -> None:
         """Remove what is only half done."""

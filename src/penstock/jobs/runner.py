@@ -35,6 +35,7 @@ __all__ = ["Run", "decided", "run"]
 AT_ONCE = 4  # stages: more share the cores and the memory without being done sooner
 BETWEEN_LOOKS = 0.1  # seconds
 TO_STOP = 5.0  # seconds that a stage has to end after it was told to
+UNPACKED = 4  # times as large are rows in memory as in Parquet, about
 FIRST_PAUSE = 1.0  # seconds before the first retry; each one after it waits twice as long, up to a minute
 
 Watch = Callable[[Mapping[str, Any]], None]
@@ -251,7 +252,17 @@ class _Attempt:
 
     def _is_ready(self, stage: Stage) -> bool:
         there = all(need in self.done or need in self.without for need in stage.needs)
-        return there and time.monotonic() >= self.retry_at.get(stage.name, 0.0)
+        return there and time.monotonic() >= self.retry_at.get(stage.name, 0.0) and self._fits(stage)
+
+    def _fits(self, stage: Stage) -> bool:
+        """Whether there is memory for a stage beside those at work. One by itself spills what it has no room for."""
+        budget = self.engine.memory()
+        at_work = sum(self._weight(one.work.stage) for one in self.running.values())
+        return not self.running or budget is None or at_work + self._weight(stage) <= budget
+
+    def _weight(self, stage: Stage) -> int:
+        records = (self.folder.record(need) for need in stage.needs)
+        return UNPACKED * sum(int(record.get("bytes", 0)) for record in records if record)
 
     def _may_begin(self) -> bool:
         return bool(self.waiting) and not self.failure

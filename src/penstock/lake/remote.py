@@ -67,7 +67,7 @@ def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], in
     files = _files(target.path)
     stage = files.unstrip_protocol(folder)
     sizes = {path.removeprefix(f"{stage}/"): files.size(path) for path in listed(files, folder)}
-    names = renamed(filter(is_data, sizes), target.ending)
+    names = renamed(filter(is_data, sizes), target)
     refuse_lost(rows, names, folder)
     size = sum(sizes[old] for old in names.values())
     if target.single:
@@ -84,7 +84,7 @@ def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], in
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(move, names, names.values()))
-    kept = list(filter(stays(target.mode, names), before))
+    kept = list(filter(stays(target, names), before))
     _put_manifest(files, root, [*kept, *names])
     _remove_unlisted(files, root)
     return tuple(f"{root}/{name}" for name in names), size

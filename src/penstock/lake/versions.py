@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,10 +17,22 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from penstock.engines.files import format_of, is_data, partition_of
-from penstock.errors import OutputError
+from penstock.errors import OutputError, PenstockError, UsageError
 from penstock.lake.swap import aside, exchange, held, sync, sync_tree
 
-__all__ = ["Target", "check", "data_files", "publish", "refuse_lost", "renamed", "stays", "workshop"]
+__all__ = [
+    "Target",
+    "check",
+    "data_files",
+    "disk_errors",
+    "publish",
+    "refuse_logged",
+    "refuse_lost",
+    "renamed",
+    "replace",
+    "stays",
+    "workshop",
+]
 
 
 class Target(NamedTuple):
@@ -34,6 +45,8 @@ class Target(NamedTuple):
     single: bool
     mode: str
     partition_by: list[str]
+    batch: str
+    """Part of the files' names: no two writes have the same, unless one is the other done again."""
 
 
 # -- before anything runs ---------------------------------------------------------------------------------------------
@@ -56,9 +69,21 @@ def check(target: Target) -> None:
     if mode == "error" and (any(path.iterdir()) if path.is_dir() else path.stat().st_size):
         raise OutputError(f"{path} is there already", 'mode="overwrite" replaces it')
     if not single:
+        refuse_logged(path, target.path)
         foreign = [name for name in data_files(target.path) if format_of(name) is None]
         if foreign:
             raise OutputError(f"{path} holds {foreign[0]}, which is no data file", "write to a folder of its own")
+
+
+#: What keeps a list of the live files by itself, and by which name: files that it does not list are none to it.
+_LOGS = {"_delta_log": "a Delta table", ".hoodie": "a Hudi table", "_spark_metadata": "written by a stream of Spark"}
+
+
+def refuse_logged(folder: Path, name: str) -> None:
+    """Refuse a folder of files that another format keeps a log of."""
+    for log, what in _LOGS.items():
+        if (folder / log).exists():
+            raise UsageError(f"{name} is {what}: its log must know of every file", "use the format's own tools")
 
 
 def data_files(folder: str | Path) -> list[str]:
@@ -81,27 +106,31 @@ def workshop(target: Target) -> Iterator[str]:
         yield str(written)
 
 
-def renamed(names: Iterable[str], ending: str) -> dict[str, str]:
-    """Names for what an engine wrote, new to old: no two writes give a file the same name.
+def renamed(names: Iterable[str], target: Target) -> dict[str, str]:
+    """Names for what an engine wrote, new to old.
 
     The engines spell a partition's value in different ways; here it is spelled as Hive does it, which both read.
     """
-    batch = secrets.token_hex(4)
     counts: dict[str, Iterator[int]] = {}
     found = {}
     for name in sorted(names, key=_natural):
         folder = "".join(f"{_hive(part)}/" for part in name.split("/")[:-1])
         number = next(counts.setdefault(folder, itertools.count()))
-        found[f"{folder}part-{batch}-{number:05}{ending}"] = name
+        found[f"{folder}part-{target.batch}-{number:05}{target.ending}"] = name
     return found
 
 
-def stays(mode: str, names: Iterable[str]) -> Callable[[str], bool]:
+def stays(target: Target, names: Iterable[str]) -> Callable[[str], bool]:
     """Which of the files that are there a write leaves, when it comes with files of these names."""
-    if mode == "overwrite_partitions":
+    if target.mode == "overwrite_partitions":
         replaced = {tuple(partition_of(name).items()) for name in names}
         return lambda name: tuple(partition_of(name).items()) not in replaced
-    return lambda name: mode == "append"
+    return lambda name: target.mode == "append" and not is_of(target.batch, name)
+
+
+def is_of(batch: str, name: str) -> bool:
+    """Whether a file was written by a batch."""
+    return name.rpartition("/")[2].startswith(f"part-{batch}-")
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -124,7 +153,7 @@ def _escaped(text: str) -> str:
 def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], int]:
     """Make what the engine wrote visible at the path; the files' paths, and their bytes together."""
     written, path = Path(folder), Path(os.path.realpath(target.path))
-    names = renamed(data_files(written), target.ending)
+    names = renamed(data_files(written), target)
     refuse_lost(rows, names, folder)
     size = sum((written / name).stat().st_size for name in names.values())
     if target.single:
@@ -135,7 +164,7 @@ def publish(target: Target, folder: str, rows: int) -> tuple[tuple[str, ...], in
     for name, old in names.items():
         (version / name).parent.mkdir(parents=True, exist_ok=True)
         os.rename(written / old, version / name)
-    _publish_folder(version, path, target.mode, stays(target.mode, names))
+    _publish_folder(version, path, target.mode, stays(target, names))
     return tuple(f"{target.path}/{name}" for name in names), size
 
 
@@ -169,13 +198,18 @@ def _publish_folder(version: Path, path: Path, mode: str, kept: Callable[[str], 
             if there:
                 if mode == "error" and any(path.iterdir()):
                     raise OutputError(f"{path} appeared meanwhile", 'mode="overwrite" replaces it')
-                _link(filter(kept, data_files(path)), path, version)
-                shutil.copymode(path, version)
-                exchange(version, path)
+                replace(version, path, filter(kept, data_files(path)))
                 break
             if _moved(version, path):
                 break
     sync(path.parent)
+
+
+def replace(version: Path, path: Path, kept: Iterable[str]) -> None:
+    """Put a version in the place of the one that is held, with those of its files that stay."""
+    _link(kept, path, version)
+    shutil.copymode(path, version)
+    exchange(version, path)
 
 
 def _moved(version: Path, path: Path) -> bool:
@@ -197,3 +231,19 @@ def _link(names: Iterable[str], old: Path, new: Path) -> None:
             shutil.copy2(old / name, new / name)
             sync(new / name)
     sync_tree(new, names_only=True)
+
+
+_FULL = re.compile("No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
+
+
+@contextmanager
+def disk_errors(path: str) -> Iterator[None]:
+    """Say which path could not be written, and not which hidden one beside it."""
+    try:
+        yield
+    except (PenstockError, OSError) as error:
+        full = _FULL.search(str(error))
+        if isinstance(error, PenstockError) and not (full and ".penstock-" in error.what):
+            raise
+        hint = "free some space; what was there before is intact" if full else "what was there before is intact"
+        raise OutputError(f"cannot write {path}: {full[0] if full else error}", hint) from error

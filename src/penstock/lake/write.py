@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import secrets
+from collections.abc import Sequence
 from os import PathLike, fspath
-from os.path import splitext
+from os.path import getsize, splitext
 from typing import Any, NamedTuple
 
 from penstock import sql
-from penstock.engines.files import format_of, is_remote, partition_of, unknown
-from penstock.errors import OutputError, PenstockError, UsageError
+from penstock.engines.evolution import wider
+from penstock.engines.files import filesystem, format_of, is_remote, partition_of, unknown
+from penstock.errors import UsageError
 from penstock.lake import remote, versions
 from penstock.lake.versions import Target
 from penstock.tables import Table, columns, engine_of, resolve, resolve_in
 
-__all__ = ["Written", "write"]
+__all__ = ["Written", "bytes_of", "write"]
 
 MODES = ("error", "append", "overwrite", "overwrite_partitions")
 #: Formats, the ending of their files, and the compressions they know; the first is what is taken where none is named.
@@ -52,6 +53,7 @@ def write(
     target_file_size: str | int = "256MB",
     mode: str = "error",
     compression: str | None = None,
+    batch: str | None = None,
 ) -> Written:
     """A table as one file or a folder of files, which become visible in one step.
 
@@ -70,6 +72,8 @@ def write(
             "overwrite_partitions" replaces the partitions that the table has and keeps the others.
         compression: zstd, snappy, gzip, lz4 or none for parquet; zstd, lz4 or none for arrow; gzip, zstd or none for
             text. Told by the ending (`.gz`, `.zst`), else zstd, and none for text.
+        batch: A name for what this call writes, of letters and digits. Writing it again with mode "append" replaces
+            it, so that a job which is run twice appends once.
 
     Returns:
         path, files (the paths of those written), rows, bytes.
@@ -87,12 +91,12 @@ def write(
         (2, 2, ['k=a', 'k=b'])
     """
     engine = engine_of(table)
-    target = _target(table, fspath(path), format, partition_by, mode, compression)
-    order, size = _order(table, sort_by), _size(target_file_size)
+    target = _target(table, fspath(path), format, partition_by, mode, compression, batch)
+    order, size = _order(table, sort_by), bytes_of(target_file_size)
     place: Any = remote if is_remote(target.path) else versions
     place.check(target)
-    ready = _ready(_fitted(table, target, place), target)
-    with _disk_errors(target.path), place.workshop(target) as folder:
+    ready = _fitted(_ready(table, target), target, place)
+    with versions.disk_errors(target.path), place.workshop(target) as folder:
         rows = engine.write_files(
             ready, folder, target.format, partition_by=target.partition_by, order=order, single=target.single,
             file_bytes=size, compression=target.compression,
@@ -101,12 +105,28 @@ def write(
     return Written(target.path, files, rows, written)
 
 
+def published(path: str, batch: str) -> Written | None:
+    """What a batch wrote to a folder of Parquet files, if it is there."""
+    import pyarrow.parquet as pq
+
+    place: Any = remote if is_remote(path) else versions
+    names = [name for name in place.data_files(path) if versions.is_of(batch, name)]
+    if not names or any(format_of(name) != "parquet" for name in names):
+        return None
+    root = path.rstrip("/")
+    files = tuple(f"{root}/{name}" for name in names)
+    opened = filesystem(path) if is_remote(path) else None
+    rows = sum(pq.read_metadata(file, filesystem=opened).num_rows for file in files)
+    return Written(path, files, rows, sum(opened.size(file) if opened else getsize(file) for file in files))
+
+
 # -- checks, before anything runs -------------------------------------------------------------------------------------
 
 
 def _target(
-    table: Table, path: str, format: str | None, partition_by: str | Sequence[str], mode: str, compression: str | None
-) -> Target:
+    table: Table, path: str, format: str | None, partition_by: str | Sequence[str], mode: str,
+    compression: str | None, batch: str | None,
+) -> Target:  # fmt: skip
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
     if format is not None and format not in FORMATS:
@@ -125,12 +145,14 @@ def _target(
     single = named is not None and not partitions
     if single and mode not in ("error", "overwrite"):
         raise UsageError(f"one file cannot be written with mode {mode}", "write to a folder: a path without an ending")
+    if batch is not None and not batch.isalnum():
+        raise UsageError(f'"{batch}" cannot name a batch', "use letters and digits")
     if mode == "overwrite_partitions" and not partitions:
         raise UsageError("overwrite_partitions replaces partitions, and there are none", "give partition_by=")
     if chosen == "arrow" and partitions:
         raise UsageError("arrow files are not partitioned", "partition parquet, csv or json")
     packed, ending = _compression(path, chosen, compression)
-    return Target(path, chosen, packed, ending, single, mode, partitions)
+    return Target(path, chosen, packed, ending, single, mode, partitions, batch or secrets.token_hex(4))
 
 
 def _compression(path: str, format: str, compression: str | None) -> tuple[str, str]:
@@ -164,10 +186,10 @@ def _order(table: Table, sort_by: str | Sequence[str]) -> str:
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-def _size(value: str | int) -> int:
+def bytes_of(value: str | int) -> int:
     """A size in bytes.
 
-    >>> _size("256MB"), _size("1.5 GiB"), _size(1000)
+    >>> bytes_of("256MB"), bytes_of("1.5 GiB"), bytes_of(1000)
     (256000000, 1610612736, 1000)
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
@@ -180,7 +202,10 @@ def _size(value: str | int) -> int:
 
 
 def _fitted(table: Table, target: Target, place: Any) -> Table:
-    """The table with its columns in the order of the files that it joins, which must have the same."""
+    """The table with its columns in the order of the files that it joins, then those that are new to them.
+
+    In Parquet, which has types and names, a table may bring columns and wider types; the others have what was there.
+    """
     names = place.data_files(target.path) if target.mode in ("append", "overwrite_partitions") else []
     if not names:
         return table
@@ -191,18 +216,26 @@ def _fitted(table: Table, target: Target, place: Any) -> Table:
         given, had = (", ".join(keys) or "nothing" for keys in (target.partition_by, partitions))
         raise UsageError(f"{target.path} is partitioned by {had}, not by {given}", f"give partition_by={partitions}")
     engine, present = engine_of(table), columns(table)
-    stored = engine.columns(engine.read(f"{target.path.rstrip('/')}/{names[0]}"))  # one file, as they are all alike
-    there = [*stored, *partitions]
-    if set(there) != present.keys():
+    parquet = target.format == "parquet"
+    one = f"{target.path.rstrip('/')}/{names[0]}"  # where files have no types, they are all alike
+    stored = engine.columns(engine.read(target.path if parquet else one))
+    there = [*(name for name in stored if name not in partitions), *partitions]
+    new = [name for name in present if name not in there]
+    if not present.keys() >= set(there) or (new and not parquet):
         raise UsageError(
             f"{target.path} has the columns {', '.join(there)}; the table has {', '.join(present)}",
             "select the same columns",
         )
-    if target.format == "parquet":  # which alone keeps types
-        for name, kind in stored.items():
-            if kind != present[name]:
-                raise UsageError(f'"{name}" is {kind} in {target.path} and {present[name]} in the table', "cast it")
-    return engine.query(f"SELECT {sql.quoted(there, engine.name)} FROM t", {"t": table})
+    selected = []
+    for name in (*there, *new):
+        column = sql.quote(name, engine.name)
+        known = stored[name] if parquet and name in stored and name not in partitions else present[name]
+        kind = wider(known, present[name])
+        if kind is None:
+            raise UsageError(f'"{name}" is {known} in {target.path} and {present[name]} in the table', "cast it")
+        cast = f"CAST({column} AS {sql.type_for(kind, engine.name)}) AS {column}"
+        selected.append(column if kind == present[name] else cast)
+    return engine.query(f"SELECT {', '.join(selected)} FROM t", {"t": table})
 
 
 def _ready(table: Table, target: Target) -> Table:
@@ -221,19 +254,3 @@ def _ready(table: Table, target: Target) -> Table:
         return table
     selected = (changed.get(name, sql.quote(name, engine.name)) for name in columns(table))
     return engine.query(f"SELECT {', '.join(selected)} FROM t", {"t": table})
-
-
-_FULL = re.compile("No space left on device|File too large|Disk quota exceeded", re.IGNORECASE)
-
-
-@contextmanager
-def _disk_errors(path: str) -> Iterator[None]:
-    """Say which path could not be written, and not which hidden one beside it."""
-    try:
-        yield
-    except (PenstockError, OSError) as error:
-        full = _FULL.search(str(error))
-        if isinstance(error, PenstockError) and not (full and ".penstock-" in error.what):
-            raise
-        hint = "free some space; what was there before is intact" if full else "what was there before is intact"
-        raise OutputError(f"cannot write {path}: {full[0] if full else error}", hint) from error
