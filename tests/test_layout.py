@@ -24,8 +24,9 @@ ORDER = (
     ("dialect", "sql"),
     ("engines",),
     ("tables",),
-    ("addresses", "aggregates", "runs", "samples", "sides", "skew", "testing"),
+    ("addresses", "aggregates", "runs", "samples", "sides", "skew", "testing", "threads"),
     ("patterns", "lake"),
+    ("jobs",),
     ("catalog", "cli"),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

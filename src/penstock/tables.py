@@ -42,11 +42,11 @@ def read(
     Args:
         path: A file, a glob, a folder (Hive columns such as `day=2026-01-01/` become columns), a list of these, or an
             fsspec URL such as `s3://bucket/prefix/`.
-        format: parquet, csv, tsv, json (or ndjson), arrow, or log (Common and Combined access logs). Told from the file
-            names where it is not given; `.gz` and `.zst` may follow the textual ones.
+        format: parquet, csv, tsv, json (or ndjson), arrow, orc, avro, log (Common and Combined access logs), delta or
+            iceberg. Told from the names where it is not given; `.gz` and `.zst` may follow the textual ones.
         engine: Where to read; the default engine otherwise (`ps.use`).
         **options: csv, tsv: `delimiter`, `header`, `null`, `types={"column": "TYPE"}`; json: `types`;
-            parquet, csv, json: `union_by_name`, `filename`.
+            parquet, csv, json: `union_by_name`, `filename`; csv, tsv, json, log: `bad`; delta, iceberg: `version`.
 
     Returns:
         The engine's own lazy table. A `log` has the columns host, ident, user, at, method, path, protocol, status,

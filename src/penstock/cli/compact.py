@@ -53,7 +53,7 @@ def _run(path: str, target_file_size: str, dry_run: bool, as_json: bool) -> None
         "" if done.bytes_after is None else f", {spaced(done.bytes_before)} bytes became {spaced(done.bytes_after)}"
     )
     files = f"{spaced(done.files_before)} files {would} {spaced(done.files_after)}"
-    click.echo(f"{path}: {files}{bytes_}, in {spaced(done.folders)} folders")
+    click.echo(f"{path}: {files}{bytes_}, folders: {spaced(done.folders)}")
 
 
 compact = click.Command(

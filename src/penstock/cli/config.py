@@ -10,7 +10,7 @@ from penstock.errors import UsageError
 
 __all__ = ["KEYS", "Configuration", "find", "value"]
 
-KEYS = ("engine", "format")
+KEYS = ("engine", "format", "lineage", "metrics")
 
 
 class Configuration(NamedTuple):

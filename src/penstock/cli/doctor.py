@@ -79,7 +79,8 @@ def _default(key: str) -> str:
         return f"{os.environ[variable]}, from {variable}"
     if key in configured.values:
         return f"{configured.values[key]}, from {configured.path}"
-    return {"engine": "duckdb", "format": "table on a terminal, csv in a pipe"}[key] + ", by default"
+    ours = {"engine": "duckdb", "format": "table on a terminal, csv in a pipe"}
+    return f"{ours.get(key, 'none')}, by default"
 
 
 doctor = click.Command("doctor", callback=_run, help=COMMANDS["doctor"])

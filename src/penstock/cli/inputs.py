@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from penstock.engines.files import format_of, head, resolve
+from penstock.engines.files import format_of, head, is_delta, resolve
 from penstock.errors import InputError, UsageError
 
 __all__ = ["Inputs", "opened"]
@@ -36,8 +36,10 @@ def opened(names: Sequence[str], format: str | None, say: Callable[[str], None])
     try:
         spooled = _spooled(Path(folder)) if folder else ""
         found = [spooled if name == STDIN else name for name in names]
-        source = resolve(found, format or "csv")  # which files there are does not depend on the format
-        if format is None:
+        logged = format is None and any(map(is_delta, found))
+        # Which files there are does not depend on the format, but where a log says it.
+        source = resolve(found, "delta" if logged else format or "csv")
+        if format is None and not logged:
             shown = {spooled: "standard input"}
             told = {format_of(path) or _sniffed(path, shown.get(path, path), say) for path in source.paths}
             if len(told) > 1:
@@ -77,6 +79,10 @@ def _format_of_bytes(start: bytes) -> str:
         return "parquet"
     if start.startswith(b"ARROW1"):
         return "arrow"
+    if start.startswith(b"ORC"):
+        return "orc"
+    if start.startswith(b"Obj\x01"):
+        return "avro"
     text = start.decode(errors="replace").lstrip("\ufeff \t\r\n")
     if _LOG_LINE.search(text):
         return "log"

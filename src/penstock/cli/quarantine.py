@@ -14,6 +14,7 @@ from penstock.cli.runs import folder_option, json_option
 from penstock.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
+    from penstock.engines.engine import Engine
     from penstock.jobs.run_folder import RunFolder
 
 __all__ = ["quarantine"]
@@ -22,6 +23,7 @@ __all__ = ["quarantine"]
 def _quarantine(
     run: str, step: str | None, rows: int, reason: str | None, output: str | None, folder: str, as_json: bool
 ) -> None:
+    from penstock import sql
     from penstock.cli.output import show
     from penstock.engines.duckdb import DuckDBEngine
     from penstock.jobs.run_folder import find
@@ -48,17 +50,13 @@ def _quarantine(
             click.echo(f"{name}: {said}", err=True)
             table = engine.read(found.quarantine(name), "parquet")
             if reason:
-                table = table.filter(f"list_contains(reasons, {_literal(reason)})")
+                table = table.filter(f"list_contains(reasons, {sql.literal(reason)})")
             if output:
-                _export(table, output)
+                _export(engine, table, output)
                 click.echo(f"wrote {output}: mend it, and give it to the run: -p input=… -p input={output}", err=True)
             else:
                 reader = engine.batches(table.limit(rows))
                 show(reader.schema, reader, "table", frozenset())
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _reasons(run: RunFolder, step: str) -> dict[str, int]:
@@ -71,22 +69,20 @@ def _reasons(run: RunFolder, step: str) -> dict[str, int]:
     return dict(counted)
 
 
-def _export(table: Any, path: str) -> None:
+def _export(engine: Engine, table: Any, path: str) -> None:
     """The rows as the lines that they were, or as JSON where they parsed; a file that `ps.read` takes."""
+    from penstock import sql
+
     given = [name for name in table.columns if name not in ("raw", "source_file", "source_line", "reasons")]
-    fields = ", ".join(f"{_quote(name)} := {_quote(name)}" for name in given)
+    fields = ", ".join(f"{sql.quote(name)} := {sql.quote(name)}" for name in given)
     whole = f"to_json(struct_pack({fields}))::VARCHAR"
     lines = table.project(f"coalesce(raw, {whole}) AS line" if "raw" in table.columns else f"{whole} AS line")
     try:
         with Path(path).open("x", encoding="utf-8") as file:
-            while batch := lines.fetchmany(10_000):
-                file.writelines(f"{line}\n" for (line,) in batch)
+            for batch in engine.batches(lines):
+                file.writelines(f"{line}\n" for line in batch.column(0).to_pylist())
     except FileExistsError as error:
         raise OutputError(f"{path} is there already", "name another file") from error
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 quarantine = click.Command(

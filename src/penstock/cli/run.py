@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli import job_files
+from penstock.cli import config, job_files
 from penstock.cli.main import COMMANDS
 from penstock.cli.options import engine_option, settings_option
+
+if TYPE_CHECKING:
+    from penstock.cli.progress import Watch
 
 __all__ = ["run"]
 
 
 def _run(
     job: str, params: tuple[str, ...], select: tuple[str, ...], engine: str, settings: dict[str, Any], fresh: bool,
-    wait: bool, explain: bool, as_json: bool, progress: str, quiet: bool, verbose: bool,
+    wait: bool, explain: bool, as_json: bool, progress: str, lineage: str | None, metrics: str | None, quiet: bool,
+    verbose: bool,
 ) -> None:  # fmt: skip
     from penstock.engines.engine import connect
     from penstock.jobs.run_folder import RunFolder
@@ -31,8 +36,11 @@ def _run(
     from penstock.cli.progress import watching
     from penstock.cli.report import report
 
+    told = _told(lineage, metrics)
     intent = decided(declared, resume=not fresh, select=chosen, params=values)
     if intent.last and not intent.continues and not any(decision.runs for decision in intent.decisions):
+        if told:
+            declared.run(engine, resume=not fresh, select=chosen, wait=wait, watch=_all(told), **values)
         if as_json:
             click.echo(json.dumps(summary(intent.last) | {"did": []}, indent=1, ensure_ascii=False, default=str))
         elif not quiet:
@@ -40,7 +48,8 @@ def _run(
         return
     try:
         with watching("none" if quiet else progress) as watch, connect(engine, **settings) as opened:
-            done = declared.run(opened, resume=not fresh, select=chosen, wait=wait, watch=watch, **values)
+            shown = _all([watch, *told])
+            done = declared.run(opened, resume=not fresh, select=chosen, wait=wait, watch=shown, **values)
     except KeyboardInterrupt:
         click.echo("stopped; what is done is kept, and the same command goes on from there", err=True)
         raise
@@ -51,6 +60,28 @@ def _run(
         click.echo(report(found), err=True)
     if done.status == "partial":
         raise click.exceptions.Exit(4)
+
+
+def _told(lineage: str | None, metrics: str | None) -> list[Watch]:
+    """What tells others of the run. Where it cannot, that is a line on stderr."""
+    from penstock.jobs.lineage import emitting
+    from penstock.jobs.metrics import exporting
+
+    def complain(said: str) -> None:
+        click.echo(f"warning: {said}", err=True)
+
+    told: list[Watch] = [emitting(lineage, complain)] if lineage else []
+    return [*told, exporting(metrics, complain)] if metrics else told
+
+
+def _all(watches: Sequence[Watch]) -> Watch:
+    """One that shows an event to several."""
+
+    def watch(event: Mapping[str, Any]) -> None:
+        for one in watches:
+            one(event)
+
+    return watch
 
 
 def _explain(intent: Any, as_json: bool) -> None:
@@ -95,6 +126,14 @@ run = click.Command(
         click.Option(
             ["--progress"], type=click.Choice(["auto", "plain", "json", "none"]), default="auto",
             help="On stderr: a tree on a terminal, lines elsewhere, or NDJSON.",
+        ),
+        click.Option(
+            ["--lineage"], metavar="FILE|URL", default=lambda: config.value("lineage"),
+            help="Emit OpenLineage events: append them to a file, or post them to an http(s) server.",
+        ),
+        click.Option(
+            ["--metrics"], metavar="FILE.prom", default=lambda: config.value("metrics"),
+            help="Write metrics for Prometheus's node exporter at the end.",
         ),
         click.Option(["-q", "--quiet"], is_flag=True, help="Nothing on stderr but errors."),
         click.Option(["-v", "--verbose"], is_flag=True, help="Where errors come from."),

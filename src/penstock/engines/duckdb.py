@@ -8,14 +8,24 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
 from penstock import sql
-from penstock.engines import arrow_files, bad_records, file_errors, logs, notes, placed_lines, text_files, through_arrow
+from penstock.engines import (
+    arrow_files,
+    bad_records,
+    file_errors,
+    logs,
+    notes,
+    partitions,
+    placed_lines,
+    text_files,
+    through_arrow,
+)
 from penstock.engines.engine import Size
 from penstock.engines.files import Source, filesystem, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
@@ -98,7 +108,7 @@ class DuckDBEngine:
         text_files.check_options(source.format, options)
         refuse_unlike(source, options)
         if source.format in through_arrow.ROOMS:
-            statement, opened = through_arrow.select(source)
+            statement, opened = through_arrow.select(source, options)
             tables = {name: self.adopt(files) for name, files in opened.items()}
             return self._in_microseconds(self.query(statement, tables))
         if source.format == "log" or bad_records.is_asked(options):
@@ -156,13 +166,18 @@ class DuckDBEngine:
         self, table: duckdb.DuckDBPyRelation, folder: str, format: str, *, partition_by: Sequence[str], order: str,
         single: bool, file_bytes: int, compression: str,
     ) -> int:  # fmt: skip
-        """DuckDB's COPY, which bounds its open writers and splits files by size itself."""
+        """DuckDB's COPY, which splits files by size itself; many partitions one after the other."""
         if is_remote(folder):
             with uploaded(folder) as local:
                 return self.write_files(
                     table, local, format, partition_by=partition_by, order=order, single=single, file_bytes=file_bytes,
                     compression=compression,
                 )  # fmt: skip
+        kinds = self.columns(table)
+        alone = partition_by and format == "parquet" and partitions.carried(kinds)
+        if alone and (order or self._has_many(table, partition_by)):
+            rows = self.batches(self.query(partitions.by_folder(kinds, partition_by, order), {"t": table}))
+            return partitions.write(rows, folder, file_bytes=file_bytes, compression=compression)
         if order:
             terms = ", ".join(filter(None, [sql.quoted(partition_by), order]))
             table = self.query(f"SELECT * FROM t ORDER BY {terms}", {"t": table})
@@ -180,6 +195,13 @@ class DuckDBEngine:
         # Several threads keep the order of rows in a single file only; one thread keeps it in any number.
         with DuckDBEngine.open(threads=1, memory=f"{self.memory() // 2} B") as writer:
             return writer._copy(writer.connection.from_arrow(self.batches(table)), target, settings)
+
+    def _has_many(self, table: duckdb.DuckDBPyRelation, partition_by: Sequence[str]) -> bool:
+        """Whether a table has many partitions; where counting them is to run it twice, it is taken to have."""
+        if not self.is_narrow(table):
+            return True
+        counted = self.query(f"SELECT approx_count_distinct(hash({sql.quoted(partition_by)})) FROM t", {"t": table})
+        return bool(self.batches(counted).read_all()[0][0].as_py() > partitions.MANY)
 
     def _copy(self, table: duckdb.DuckDBPyRelation, target: str, settings: Mapping[str, str]) -> int:
         clauses = ", ".join(f"{key} {value}" for key, value in settings.items())
@@ -220,13 +242,16 @@ class DuckDBEngine:
 
     def progress(self) -> float | None:
         """How much of what runs is done, from 0 to 1, as DuckDB guesses it."""
-        known = max(connection.query_progress() for connection in self._connections())
+        known = -1.0
+        with suppress(duckdb.ConnectionException):  # closed meanwhile
+            known = max(connection.query_progress() for connection in self._connections())
         return known / 100 if known >= 0 else None
 
     def cancel(self) -> None:
         """Interrupt the statements at work; they end with an error."""
         for connection in self._connections():
-            connection.interrupt()
+            with suppress(duckdb.ConnectionException):  # closed meanwhile
+                connection.interrupt()
 
     @contextmanager
     def branch(self) -> Iterator[DuckDBEngine]:

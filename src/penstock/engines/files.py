@@ -29,6 +29,7 @@ __all__ = [
     "format_of",
     "head",
     "is_data",
+    "is_delta",
     "is_remote",
     "listed",
     "live_files",
@@ -46,7 +47,10 @@ ENDINGS = {
     ".log": "log",
 }  # fmt: skip
 COMPRESSED = (".gz", ".zst")
-FORMATS = ("parquet", "csv", "tsv", "json", "arrow", "orc", "avro", "log")
+FORMATS = ("parquet", "csv", "tsv", "json", "arrow", "orc", "avro", "delta", "iceberg", "log")
+
+#: Formats whose tables are folders with a log of their files, and where that is.
+LOGS = {"delta": "_delta_log", "iceberg": "metadata"}
 
 #: Where a folder behind a URL keeps the list of its live files: there is no renaming a folder there (`lake/remote.py`).
 MANIFEST = "_penstock/manifest.json"
@@ -95,6 +99,8 @@ def resolve(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], for
     names = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     if not names:
         raise InputError("no file was named", "give a path, a glob, a folder, or a list of these")
+    if format in LOGS or (format is None and any(map(is_delta, map(str, names)))):
+        return _logged(names, format or "delta")
     found: list[str] = []
     roots: list[str] = []
     for name in names:
@@ -108,6 +114,31 @@ def resolve(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], for
     if (reads := _observed.get()) is not None:
         reads.append(Read([os.fspath(name) for name in names], format, found))
     return Source(found, kind, _hive(found, root), root)
+
+
+def is_delta(name: str) -> bool:
+    """Whether a path is a Delta table: its folder holds files that are live no more."""
+    if not is_remote(name):
+        return Path(name.removeprefix("file://"), LOGS["delta"]).is_dir()
+    return not glob.has_magic(name) and bool(filesystem(name).isdir(f"{name.rstrip('/')}/{LOGS['delta']}"))
+
+
+def _logged(names: Sequence[str | os.PathLike[str]], format: str) -> Source:
+    """A table whose own log says which files there are."""
+    path = os.fspath(names[0]).removeprefix("file://")
+    if len(names) > 1:
+        several = ", ".join(map(str, names))
+        raise UsageError(f"a {format} table is read by itself, not with others: {several}", "name one")
+    if not is_remote(path) and not Path(path).is_dir():
+        raise InputError(f"no such folder: {path}", _nearest(Path(path)))
+    if (reads := _observed.get()) is not None:
+        log = listed(filesystem(path), f"{path}/{LOGS[format]}") if is_remote(path) else _log_files(path, format)
+        reads.append(Read([path], format, log))
+    return Source([path], format, {}, path)
+
+
+def _log_files(path: str, format: str) -> list[str]:
+    return sorted(str(file) for file in Path(path, LOGS[format]).glob("*") if file.is_file())
 
 
 class Read(NamedTuple):

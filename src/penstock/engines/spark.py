@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import shutil
-import socket
+import sys
 import tempfile
 import warnings
 import weakref
@@ -33,6 +33,7 @@ from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
 from penstock.engines.spark_errors import TOLD, errors
 from penstock.engines.spark_files import WRITE, read_orc, read_parquet, read_text, uri_of
+from penstock.engines.spark_masters import on_this_machine, reach
 from penstock.engines.spark_types import duckdb_type, spark_arrow
 from penstock.engines.zstd import compress
 from penstock.errors import UsageError
@@ -84,11 +85,14 @@ class SparkEngine:
         master = {"spark": "local[*]", "local": "local[1]"}.get(target, target)
         if target == "spark" and "threads" in settings:
             master = f"local[{settings.pop('threads')}]"
-        _reach(master)
+        reach(master)
         config = {_SETTINGS.get(key, key): str(value) for key, value in settings.items()}
         if not master.startswith("sc://"):
             _refuse_second(master)
-            config = (LOCAL if _on_this_machine(master) else {}) | config
+            if on_this_machine(master):
+                config = LOCAL | config
+                # Its Python workers are this Python, with the packages that are installed here.
+                os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         builder = SparkSession.builder.appName("penstock")
         builder = builder.remote(master) if master.startswith("sc://") else builder.master(master)
         for key, value in (PINNED | config).items():
@@ -124,7 +128,7 @@ class SparkEngine:
             reader = self.session.read.option("basePath", _uri(source.root)) if source.hive else self.session.read
             if source.format == "parquet":
                 try:
-                    return read_parquet(reader, source, options, _with_texts)
+                    return read_parquet(lambda: self.session.read, source, options, _with_texts)
                 except AnalysisException as error:
                     if "TIMESTAMP(NANOS" not in str(error):  # which pandas writes, and Spark does not read
                         raise
@@ -346,25 +350,6 @@ def _with_texts(schema: StructType, names: Collection[str]) -> StructType:
     return StructType([StructField(f.name, StringType()) if f.name in names else f for f in schema])
 
 
-def _reach(master: str) -> None:
-    """Fail within seconds where no master listens: Spark itself tries for a minute and then ends the JVM."""
-    if not master.startswith(("spark://", "sc://")):
-        return
-    addresses = master.split("://")[1].split("/")[0].split(",")
-    for address in addresses:
-        host, _, port = address.partition(":")
-        try:
-            number = int(port or (7077 if master.startswith("spark://") else 15002))
-            socket.create_connection((host, number), timeout=5).close()
-        except ValueError:
-            raise UsageError(f'"{address}" is not a host and port', "write it like spark://127.0.0.1:7077") from None
-        except OSError as error:
-            last = error
-        else:
-            return
-    raise UsageError(f"nothing answers at {master}: {last}", "is the master running, and is that its port?")
-
-
 def _refuse_second(master: str) -> None:
     active = SparkSession.getActiveSession()
     running = active.conf.get("spark.master", "") if active is not None else master
@@ -373,10 +358,6 @@ def _refuse_second(master: str) -> None:
             f"this process runs Spark on {running} already, and one process has one Spark application",
             "close that engine first, or use Spark Connect (sc://host:port) for the other",
         )
-
-
-def _on_this_machine(master: str) -> bool:
-    return master.startswith(("local", "spark://127.", "spark://localhost"))
 
 
 def _pin(session: SparkSession) -> SparkSession:

@@ -56,14 +56,21 @@ def uri_of(path: str) -> str:
     return re.sub(r"([*?\[\]{}\\])", r"\\\1", uri)
 
 
-def read_parquet(reader: Any, source: Source, options: Mapping[str, Any], with_texts: Callable[..., Any]) -> Any:
-    """A DataFrame over Parquet files, also of several shapes. `with_texts` makes columns of a schema text."""
+def read_parquet(
+    reader: Callable[[], Any], source: Source, options: Mapping[str, Any], with_texts: Callable[..., Any]
+) -> Any:
+    """A DataFrame over Parquet files, also of several shapes.
+
+    Each shape takes a reader of its own, as a reader keeps what it is told. `with_texts` makes some columns text.
+    """
     several = shapes(source)
     if len(several) < 2:
-        return _read_alike(reader, source, {}, options, with_texts)
+        return _read_alike(reader(), source, {}, options, with_texts)
     columns = together(several, options)
     casts = {name: kind for name, kind in columns.items() if kind}
-    frames = (_read_alike(reader, source._replace(paths=shape.paths), casts, options, with_texts) for shape in several)
+    frames = (
+        _read_alike(reader(), source._replace(paths=shape.paths), casts, options, with_texts) for shape in several
+    )
     whole = functools.reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
     stored = [name for name in columns if name not in source.hive]
     return whole.select(*(sql.quote(name, "spark") for name in (*stored, *beside(source, options))))
@@ -78,6 +85,8 @@ def _read_alike(
     reader: Any, source: Source, casts: Mapping[str, str], options: Mapping[str, Any], with_texts: Callable[..., Any]
 ) -> Any:
     uris = list(map(uri_of, source.paths))
+    if source.hive:
+        reader = reader.option("basePath", source.root if source.remote else f"file://{os.path.abspath(source.root)}")
     found = reader.format(source.format).load(uris)
     if source.hive:  # as text: Spark's own guess at their types is not DuckDB's
         found = reader.schema(with_texts(found.schema, source.hive)).load(uris)

@@ -45,6 +45,8 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "arrow": (),
     "orc": (),
     "avro": (),
+    "delta": ("version",),
+    "iceberg": ("version",),
     "log": ("bad",),
 }
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from penstock import sql
-from penstock.engines import arrow_files, avro_files, orc_files
+from penstock.engines import arrow_files, avro_files, delta_files, iceberg_files, orc_files
 from penstock.engines.files import Source
 from penstock.engines.folders import by_folder
 
 __all__ = ["ROOMS", "select", "spark_reads"]
 
-#: Each has `schema_of(path)`, a file's Arrow schema, and `opened(paths)`, something that DuckDB scans.
-ROOMS: dict[str, Any] = {"arrow": arrow_files, "orc": orc_files, "avro": avro_files}
+#: Each has `opened(paths, **options)`, something that DuckDB scans, and where it reads files `schema_of(path)`.
+ROOMS: dict[str, Any] = {
+    "arrow": arrow_files, "orc": orc_files, "avro": avro_files, "delta": delta_files, "iceberg": iceberg_files,
+}  # fmt: skip
 
 
 def spark_reads(source: Source) -> bool:
@@ -20,15 +23,22 @@ def spark_reads(source: Source) -> bool:
     return source.format not in ROOMS or (source.format == "orc" and not any(map(orc_files.has_times, source.paths)))
 
 
-def select(source: Source) -> tuple[str, dict[str, Any]]:
+def select(source: Source, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """A SELECT of the columns of the files and of those that their folders spell, and the tables that it is over."""
     room = ROOMS[source.format]
     tables: dict[str, Any] = {}
     selects = []
     for values, paths in by_folder(source):
         table = f"files{len(tables)}"
-        tables[table] = room.opened(paths)
-        stored = [sql.quote(name) for name in tables[table].schema.names if name not in values]
+        tables[table] = room.opened(paths, **options)
+        stored = [_column(field) for field in tables[table].schema if field.name not in values]
         columns = [*stored, *(f"{value} AS {sql.quote(name)}" for name, value in values.items())]
         selects.append(f"SELECT {', '.join(columns)} FROM {table}")
     return " UNION ALL BY NAME ".join(selects), tables
+
+
+def _column(field: Any) -> str:
+    """A column; Spark writes a time without a zone to ORC as a number, and says so beside it."""
+    column = sql.quote(field.name)
+    meant = (field.metadata or {}).get(b"spark.sql.catalyst.type")
+    return f"make_timestamp({column}) AS {column}" if meant == b"timestamp_ntz" else column

@@ -10,6 +10,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 from penstock import sql
+from penstock.engines.files import unknown
 from penstock.errors import UsageError
 from penstock.jobs.parameters import Parameter
 
@@ -24,6 +25,7 @@ OnError = Literal["stop", "skip", "continue"]
 
 #: An argument of this name is the time that the run stands for: a retry of the run keeps it.
 LOGICAL_TIME = "logical_time"
+_OPTIONS = ("keep", "retries", "timeout", "on_error")
 #: What `Job.run` takes itself.
 _TAKEN = ("engine", "resume", "select", "wait", "watch")
 
@@ -135,7 +137,7 @@ class Job:
             **options: Those of `ps.write`, and those of `step`. Where `mode` is not given, a sink with `partition_by`
                 replaces the partitions that it has rows for, and one without replaces all.
         """
-        ours = {key: options.pop(key) for key in ("keep", "retries", "timeout", "on_error") if key in options}
+        ours = {key: options.pop(key) for key in _OPTIONS if key in options}
         mode = "overwrite_partitions" if options.get("partition_by") else "overwrite"
         target = Target(fspath(path), {"mode": mode} | options)
         return lambda function: self._declare("sink", function, ours | {"target": target})
@@ -143,6 +145,9 @@ class Job:
     def _declare(self, kind: Any, function: Any, options: dict[str, Any]) -> Any:
         if function is None:
             return lambda given: self._declare(kind, given, options)
+        for option in options:
+            if option not in (*_OPTIONS, "target"):
+                raise unknown("option", option, _OPTIONS)
         step = _step(kind, function, **options)
         if step.name in self.steps:
             raise UsageError(

@@ -64,7 +64,7 @@ def converted(name: str, value: Any, kind: Any) -> Any:
         raise UsageError(f"{name} cannot be {value!r}", f"one of: {', '.join(map(str, inner))}")
     if isinstance(value, list):  # given several times: of each, what one would be
         return [converted(name, item, kind) for item in value]
-    if not isinstance(kind, type) or (isinstance(value, kind) and not isinstance(value, bool)) or value is None:
+    if kind is Any or not isinstance(kind, type) or value is None or type(value) is kind:
         return value
     try:
         return _READERS.get(kind, _as_it_is)(value)

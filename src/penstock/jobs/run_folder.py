@@ -2,11 +2,12 @@
 
 .penstock/clickstream/            a job
     lock                          held by the run that is at work
-    20261120T163327-k3f/          a run
+    20261120T163327-482/          a run
         run.json                  job, parameters, logical time; written once
         events.ndjson             what happened, a line each, appended
         steps/visits/             a step that was kept: appears in one rename, with its record in it
-            record.json           fingerprint and what it is made of, rows, bytes, seconds
+            record.json           fingerprint and what it is made of, columns, rows, bytes, seconds
+            statement.sql         what the engine ran, where it was SQL
             rows/part-0.parquet
         quarantine/visits/        the rows that a check refused
 """
@@ -34,7 +35,6 @@ from penstock.lake.swap import sync, sync_tree
 __all__ = ["Busy", "RunFolder", "create", "find", "held", "is_held", "prune", "runs_of", "sums_of"]
 
 FORMAT = 1
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letter that is read as another
 _UNFINISHED = ".unfinished"
 
 
@@ -132,11 +132,19 @@ class RunFolder(NamedTuple):
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def finish(self, step: str, workshop: Path, record: Mapping[str, Any]) -> None:
+    def statement(self, step: str) -> str:
+        """The statement that gave the rows of a step, where it was one."""
+        file = self.path / "steps" / step / "statement.sql"
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+
+    def finish(self, step: str, workshop: Path, record: Mapping[str, Any], statement: str = "") -> None:
         """Make a step done: its record joins what lies in the workshop, and both appear in one rename."""
         text = json.dumps({"format": FORMAT} | dict(record), indent=1, ensure_ascii=False, default=str)
         (workshop / "record.json").write_text(text)
         _place(workshop, self.path / "steps" / step)
+        if statement:
+            with contextlib.suppress(OSError):  # to look at, and to tell others: not worth 4 ms of waiting for the disk
+                (self.path / "steps" / step / "statement.sql").write_text(statement, encoding="utf-8")
 
     def set_aside(self, step: str, written: Path) -> None:
         """Make the rows visible that a step's check refused."""
@@ -210,14 +218,24 @@ def create(home: Path, start: Mapping[str, Any]) -> RunFolder:
         ignored.write_text("*\n")
     for left in home.glob(".new-*"):
         shutil.rmtree(left, ignore_errors=True)
-    stem = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    run = f"{stem}-{''.join(secrets.choice(_ALPHABET) for _ in range(3))}"
+    run = _name(home)
     fresh = home / f".new-{run}"
     fresh.mkdir()
     said = {"format": FORMAT, "penstock": __version__, "run": run} | dict(start)
     (fresh / "run.json").write_text(json.dumps(said, indent=1, ensure_ascii=False, default=str))
     os.rename(fresh, home / run)
     return RunFolder(home / run)
+
+
+def _name(home: Path) -> str:
+    """The time of day to the millisecond, later than that of any run before."""
+    newest = max((run.id for run in runs_of(home)), default="")
+    while True:
+        now = datetime.datetime.now(datetime.UTC)
+        name = f"{now:%Y%m%dT%H%M%S}-{now.microsecond // 1000:03}"
+        if name > newest:
+            return name
+        time.sleep(0.001)
 
 
 def runs_of(home: Path) -> list[RunFolder]:

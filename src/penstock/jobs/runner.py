@@ -84,6 +84,8 @@ def run(
         if not any(decision.runs for decision in intent.decisions) and last:
             if intent.continues:
                 last.append(_event("run_finished", status="finished"))
+            if watch:
+                watch(_event("run_unneeded", run=last.id, folder=str(last.path), continues=intent.continues))
             return Run(last.path, "finished", ())
         with _opened(engine) as opened:
             folder = last if last and intent.continues else create(home, intent.start(job))
@@ -197,7 +199,7 @@ class _Attempt:
         """Run the stages until all are done, or none can begin."""
         began = time.monotonic()
         self.tell(
-            "run_started", run=self.folder.id, engine=self.engine.name,
+            "run_started", run=self.folder.id, folder=str(self.folder.path), engine=self.engine.name,
             resumed=self.intent.continues, **self.intent.start(self.job),
             stages=[{"step": d.stage.name, "members": d.stage.members, "state": d.state, "why": d.why,
                      "kept": d.stage.why} for d in self.intent.decisions],

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from penstock.engines.engine import Engine, Table, engine_for, using
 from penstock.engines.files import observed
-from penstock.errors import PenstockError, StepFailed, UsageError
+from penstock.errors import StepFailed, UsageError
 from penstock.jobs import checks
 from penstock.jobs.checks import Checked
 from penstock.jobs.fingerprint import digest, identities
@@ -19,7 +19,7 @@ from penstock.jobs.resume import made_of, parts_of
 from penstock.jobs.run_folder import RunFolder, sums_of
 from penstock.jobs.stages import Stage
 from penstock.lake.write import published, write
-from penstock.tables import adopt, is_table, read
+from penstock.tables import adopt, columns, is_table, read
 
 __all__ = ["Work"]
 
@@ -60,15 +60,12 @@ class Work:
             if step.target:
                 return self._sunk(step, built, self._lazy(result, step), began)
             if self._reads_as_fast(step, built, result):
-                return self._recorded(step, built, began, {"copied": False})
+                return self._recorded(step, built, began, {"copied": False}, result)
             return self._written(step, built, result, self.stage.why, began)
 
     def progress(self) -> float | None:
         """How far the statement is, where the engine knows."""
-        try:
-            return self.engine.progress() if self.engine else None
-        except PenstockError:  # its connection was closed meanwhile
-            return None
+        return self.engine.progress() if self.engine else None
 
     def stop(self) -> None:
         """Have it end with an error as soon as it can."""
@@ -153,7 +150,7 @@ class Work:
                 found |= self._split(step, workshop, result)
             found["files"] = sums_of(workshop / "rows")
             self._go_on()
-            return self._recorded(step, built, began, found | {"checked": marked}, workshop)
+            return self._recorded(step, built, began, found | {"checked": marked}, table, workshop)
 
     def _split(self, step: Step, workshop: Path, result: Checked) -> dict[str, Any]:
         """Set the rows apart that a check refused, and fail where they are too many."""
@@ -178,19 +175,21 @@ class Work:
         already = published(path, batch) if said and said[-1]["batch"] == batch else None
         wrote = already or write(table, path, batch=batch, **step.target.options)  # type: ignore[union-attr]
         found = {"why": self.stage.why, "path": path, "rows": wrote.rows, "bytes": wrote.bytes}
-        return self._recorded(step, built, began, found | {"files": {name: [] for name in wrote.files}})
+        return self._recorded(step, built, began, found | {"files": {name: [] for name in wrote.files}}, table)
 
     def _recorded(
-        self, step: Step, built: _Built, began: float, found: Mapping[str, Any], workshop: Path | None = None
-    ) -> dict[str, Any]:
+        self, step: Step, built: _Built, began: float, found: Mapping[str, Any], table: Table,
+        workshop: Path | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         made = made_of(step, built.steps, built.needs, self.values)
         record = {"step": step.name, "fingerprint": digest(made), "made_of": made, "why": self.stage.why} | dict(found)
-        record["seconds"] = round(time.monotonic() - began, 3)
+        record |= {"columns": columns(table), "seconds": round(time.monotonic() - began, 3)}
+        statement = getattr(table, "sql_query", str)()  # DuckDB's tables know theirs
         if workshop:
-            self.folder.finish(step.name, workshop, record)
+            self.folder.finish(step.name, workshop, record, statement)
         else:
             with self.folder.workshop(step.name) as empty:
-                self.folder.finish(step.name, empty, record)
+                self.folder.finish(step.name, empty, record, statement)
         return record
 
     def _go_on(self) -> None:

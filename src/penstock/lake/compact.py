@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.engines.evolution import footers
 from penstock.engines.files import format_of, is_remote
+from penstock.engines.partitions import row_groups
 from penstock.errors import InputError, OutputError, UsageError
 from penstock.lake.swap import aside, held, sync, sync_tree
 from penstock.lake.versions import data_files, disk_errors, refuse_logged, replace
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Compacted", "Merge", "compact"]
 
-ROWS, BYTES = 122_880, 64 << 20  # of a row group, at most about: DuckDB's number, and what a thread may hold
 BATCH = 1_000  # merges that are given to the threads at once
 
 
@@ -87,8 +87,8 @@ def compact(
         >>> import tempfile
         >>> out = f"{tempfile.mkdtemp()}/out"
         >>> for v in range(3):
-        ...     _ = write(ps.adopt([{"k": "a", "v": v}]), out, partition_by="k", mode="append")
-        >>> done = compact(out)
+        ...     _ = ps.write(ps.adopt([{"k": "a", "v": v}]), out, partition_by="k", mode="append")
+        >>> done = ps.compact(out)
         >>> done.files_before, done.files_after, ps.sort(ps.read(out), "v").fetchall()
         (3, 1, [(0, 'a'), (1, 'a'), (2, 'a')])
     """
@@ -231,7 +231,6 @@ def _write_all(root: Path, version: Path, plan: Sequence[Merge], progress: Calla
 
 def _write(root: Path, version: Path, merge: Merge) -> None:
     """Write the rows of files into one, in their order; nothing where a file is gone by now."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     into = version / merge.into
@@ -240,17 +239,9 @@ def _write(root: Path, version: Path, merge: Merge) -> None:
     try:
         with _opened(first) as like:
             schema, settings, leaves = like.schema_arrow, _settings(like), _leaves(like)
-        rows = 0
         with pq.ParquetWriter(into, schema, **settings) as writer:
-            pending: list[pa.RecordBatch] = []
-            for batch in _batches(root / file for file in merge.files):
-                pending.append(batch)
-                if sum(map(len, pending)) >= ROWS or sum(each.nbytes for each in pending) >= BYTES:
-                    writer.write_table(pa.Table.from_batches(pending, schema))
-                    pending = []
-                rows += len(batch)
-            if pending or not rows:
-                writer.write_table(pa.Table.from_batches(pending, schema))
+            for group in row_groups(_batches(root / file for file in merge.files)):
+                writer.write_table(group)
     except FileNotFoundError:
         into.unlink(missing_ok=True)
         return
@@ -273,7 +264,7 @@ def _opened(file: Path) -> Any:
 def _batches(files: Iterator[Path]) -> Iterator[pa.RecordBatch]:
     for file in files:
         with _opened(file) as opened:
-            yield from opened.iter_batches(batch_size=ROWS)
+            yield from opened.iter_batches()
 
 
 def _settings(like: Any) -> dict[str, Any]:

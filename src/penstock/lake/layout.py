@@ -51,8 +51,8 @@ def layout(path: str | PathLike[str]) -> Layout:
     Example:
         >>> import tempfile
         >>> out = f"{tempfile.mkdtemp()}/out"
-        >>> _ = write(ps.adopt([{"k": "a", "v": 1}, {"k": "b", "v": 2}]), out, partition_by="k")
-        >>> layout(out)[1:3], layout(out).partitions
+        >>> _ = ps.write(ps.adopt([{"k": "a", "v": 1}, {"k": "b", "v": 2}]), out, partition_by="k")
+        >>> ps.layout(out)[1:3], ps.layout(out).partitions
         ((2, 2), 2)
     """
     source = resolve(path)

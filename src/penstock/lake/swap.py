@@ -19,6 +19,7 @@ _AT_FDCWD = -100
 _SWAP = 2  # RENAME_EXCHANGE on Linux, RENAME_SWAP on macOS
 _UNABLE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK)
 _SPARE = "replaced"
+_MANY = 100  # files, from which on a file system is told once
 
 
 def exchange(one: Path, other: Path) -> None:
@@ -131,7 +132,27 @@ def sync(path: Path) -> None:
 
 def sync_tree(folder: Path, *, names_only: bool = False) -> None:
     """Have all that a folder holds on the disk, or only the names in it and in the folders below."""
-    for parent, _, files in os.walk(folder):
-        for name in () if names_only else files:
-            sync(Path(parent, name))
-        sync(Path(parent))
+    paths = [
+        path
+        for parent, _, files in os.walk(folder)
+        for path in (*(Path(parent, name) for name in files if not names_only), Path(parent))
+    ]
+    # One by one, 5 000 files took half a minute on a busy ext4; the whole file system at once a second or two.
+    if len(paths) < _MANY or not _sync_file_system(folder):
+        for path in paths:
+            sync(path)
+
+
+def _sync_file_system(folder: Path) -> bool:
+    """Have all of a file system on the disk; False where the system has no call for it."""
+    system = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(system, "syncfs"):
+        return False
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if system.syncfs(handle):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(folder))
+    finally:
+        os.close(handle)
+    return True

@@ -13,7 +13,7 @@ from penstock import sql
 from penstock.engines.evolution import wider
 from penstock.engines.files import filesystem, format_of, is_remote, partition_of, unknown
 from penstock.errors import UsageError
-from penstock.lake import remote, versions
+from penstock.lake import delta, iceberg, remote, versions
 from penstock.lake.versions import Target
 from penstock.tables import Table, columns, engine_of, resolve, resolve_in
 
@@ -28,7 +28,11 @@ FORMATS = {
     "json": (".json", ("none", "gzip", "zstd")),
     "ndjson": (".ndjson", ("none", "gzip", "zstd")),
     "arrow": (".arrow", ("zstd", "lz4", "none")),
+    "delta": ("", ("zstd", "snappy", "gzip", "lz4", "none")),
+    "iceberg": ("", ("zstd", "snappy", "gzip", "lz4", "none")),
 }
+#: The rooms of formats that keep a log of their own.
+LOGGED: dict[str, Any] = {"delta": delta, "iceberg": iceberg}
 _TEXT = (".csv", ".tsv", ".json", ".ndjson")
 _SUFFIXES = {"gzip": ".gz", "zstd": ".zst", "none": ""}
 
@@ -64,6 +68,7 @@ def write(
         path: With a format's ending and no `partition_by` (`out.parquet`, `out.csv.gz`), one file; a folder otherwise,
             or an fsspec URL of either. Missing folders above it are made.
         format: parquet, csv, tsv, json (one object a line; or ndjson) or arrow; told by the ending, else parquet.
+            "delta" and "iceberg" are tables with a log of their own, which the embedded engine writes.
         partition_by: Columns whose values name folders (`day=2026-01-01/`) and leave the files.
         sort_by: `"amount desc, ts"`: an order over all files, in the order of their names; with `partition_by`, within
             each folder's files.
@@ -93,6 +98,11 @@ def write(
     engine = engine_of(table)
     target = _target(table, fspath(path), format, partition_by, mode, compression, batch)
     order, size = _order(table, sort_by), bytes_of(target_file_size)
+    if target.format in LOGGED:
+        with versions.disk_errors(target.path):
+            room, rows_of = LOGGED[target.format], _ready(table, target)
+            files, rows, written = room.write(rows_of, target, order=order, file_bytes=size, batch=batch)
+        return Written(target.path, files, rows, written)
     place: Any = remote if is_remote(target.path) else versions
     place.check(target)
     ready = _fitted(_ready(table, target), target, place)
