@@ -10,6 +10,7 @@ import click
 
 from penstock.cli.amounts import amount
 from penstock.cli.main import COMMANDS
+from penstock.cli.options import FORMATS
 from penstock.cli.runs import folder_option, json_option
 from penstock.errors import OutputError, UsageError
 
@@ -21,10 +22,11 @@ __all__ = ["quarantine"]
 
 
 def _quarantine(
-    run: str, step: str | None, rows: int, reason: str | None, output: str | None, folder: str, as_json: bool
-) -> None:
+    run: str, step: str | None, rows: int, reason: str | None, output: str | None, format: str | None, folder: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     from penstock import sql
-    from penstock.cli.output import show
+    from penstock.cli.output import chosen, show
     from penstock.engines.duckdb import DuckDBEngine
     from penstock.jobs.run_folder import find
 
@@ -56,7 +58,7 @@ def _quarantine(
                 click.echo(f"wrote {output}: mend it, and give it to the run: -p input=… -p input={output}", err=True)
             else:
                 reader = engine.batches(table.limit(rows))
-                show(reader.schema, reader, "table", frozenset())
+                show(reader.schema, reader, chosen(format), frozenset())
 
 
 def _reasons(run: RunFolder, step: str) -> dict[str, int]:
@@ -91,6 +93,7 @@ quarantine = click.Command(
         click.Argument(["run"], default="last", metavar="RUN"),
         click.Argument(["step"], required=False),
         click.Option(["rows", "-n"], type=int, default=20, show_default=True, help="How many rows to show."),
+        click.Option(["--format"], type=click.Choice(FORMATS), help="Of the rows that are shown."),
         click.Option(["--reason"], help="Only rows that break this rule."),
         click.Option(
             ["-o", "--output"], metavar="FILE",
