@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ROWS   ?= 2000000
 ROUNDS ?= 3
+SIZE   ?= 300MB
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench clean
@@ -18,8 +19,8 @@ $(VENV)/.stamp-%: pyproject.toml
 	@touch $@
 comma := ,
 
-demo: $(VENV)/.stamp-spark ## write an access log and answer "the top 100 URLs", beside the Unix pipeline (SIZE=300MB)
-	@$(BIN)/python examples/top_urls.py $(if $(SIZE),--size $(SIZE))
+demo: $(VENV)/.stamp-spark ## a day of clicks as a job: planned, run, killed half-way, resumed (SIZE=300MB)
+	@$(BIN)/python examples/clickstream/demo.py --size $(SIZE)
 
 test: $(VENV)/.stamp-all+test ## the whole suite; Spark tests run wherever Java 17+ is found
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

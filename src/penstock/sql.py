@@ -123,7 +123,11 @@ class Order(NamedTuple):
 
 def expression(text: str) -> exp.Expr:
     """Parse one SQL expression of our dialect; what does not parse is the caller's error, shown with its place."""
-    tree: exp.Expr = _parsed(f"SELECT {text}", text).expressions[0]
+    query = _parsed(f"SELECT {text}", text)
+    beside = [part for part, value in query.args.items() if value and part not in ("kind", "expressions")]
+    if len(query.expressions) != 1 or beside or isinstance(query.expressions[0], exp.Alias):
+        raise UsageError(f'"{text}" is not one expression', "write one, without FROM, WHERE or a comma outside brackets")
+    tree: exp.Expr = query.expressions[0]
     return tree
 
 

@@ -213,7 +213,6 @@ def test_malformed_csv_is_kept_apart(engine: Engine, save: Save) -> None:
     expected = [{"a": a, "b": b, "raw": None} for a, b in good]
     expected += [{"a": None, "b": None, "raw": raw} for raw in ("1,2,3", "5", '"q"z,1')]
     assert_tables_equal(engine.read(str(path), bad="null"), expected)
-    assert_tables_equal(engine.read(str(path), bad="quarantine"), expected)
 
 
 def test_malformed_json_is_kept_apart(engine: Engine, save: Save) -> None:

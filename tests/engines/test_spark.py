@@ -60,8 +60,8 @@ def everything(t: Any) -> dict[str, Any]:
 # -- run in processes of their own -------------------------------------------------------------------------------------
 
 
-def over_connect(url: str) -> dict[str, Any]:
-    """Everything over Spark Connect, and what a mistake is told as."""
+def over_connect(url: str, lines: str) -> dict[str, Any]:
+    """Everything over Spark Connect, what a mistake is told as, and where the records of files came from."""
     with ps.connect(url) as engine:
         t = engine.adopt(SALES)
         found = {name: rows(table) for name, table in everything(t).items()}
@@ -70,7 +70,11 @@ def over_connect(url: str) -> dict[str, Any]:
         except ps.ColumnError as error:
             said = str(error)
         plan = engine.explain(ps.aggregate(t, "k", n="count(*)"))
-        return {"engine": engine.name, "module": type(t).__module__, "found": found, "said": said, "plan": plan}
+        places = rows(engine.read(lines, bad="quarantine"))
+        return {
+            "engine": engine.name, "module": type(t).__module__, "found": found, "said": said, "plan": plan,
+            "places": places,
+        }  # fmt: skip
 
 
 def with_settings(scratch: str) -> dict[str, Any]:
@@ -158,15 +162,21 @@ def _answers(port: int) -> bool:
     return True
 
 
-def test_every_pattern_runs_over_connect(connect_server: str, duckdb_engine: Any) -> None:
+def test_every_pattern_runs_over_connect(connect_server: str, duckdb_engine: Any, tmp_path: Path) -> None:
     """Over Spark Connect, where no JVM is near, every pattern returns the rows that DuckDB returns."""
-    told = alone("over_connect", connect_server)
+    lines = tmp_path / "lines"
+    lines.mkdir()
+    for name in "ab":
+        (lines / f"{name}.csv").write_text("v\n" + f"{name},x\n\n1\n" * 3)
+
+    told = alone("over_connect", connect_server, str(lines))
 
     assert told["engine"] == "spark" and "connect" in told["module"]
     assert told["said"].startswith('no column "vv" in the table; did you mean "v"?')
     assert "Exchange" in told["plan"]
     for name, expected in everything(duckdb_engine.adopt(SALES)).items():
         assert_tables_equal(_plain(told["found"][name]), _plain(rows(expected)))
+    assert_tables_equal(told["places"], duckdb_engine.read(str(lines), bad="quarantine"))
 
 
 def test_settings_and_sessions_of_users(java: None, tmp_path: Path) -> None:

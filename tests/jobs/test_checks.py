@@ -147,7 +147,7 @@ def test_agrees_with_the_oracle(table, explore):
 
         assert_split(ps.check(table(data), **rules.arguments), *split(data.to_pylist(), rules.broken))
 
-    explore(check, tables(kinds(), kinds(), kinds()), SEEDS, on_spark=3)
+    explore(check, tables(kinds(), kinds(), kinds()), SEEDS, on_spark=2)
 
 
 def test_what_was_found_good_is_good(table, explore):

@@ -228,6 +228,9 @@ def test_both_engines_tell_schema_and_size(engine: Engine) -> None:
 # -- where they go ----------------------------------------------------------------------------------------------------
 
 
+Sent = tuple[str, dict[str, str], dict[str, Any]]
+
+
 class Server(ThreadingHTTPServer):
     """A server on loopback that keeps what it is sent."""
 
@@ -236,16 +239,17 @@ class Server(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def serving() -> Iterator[Callable[..., tuple[str, list[tuple[str, dict[str, Any]]]]]]:
+def serving() -> Iterator[Callable[..., tuple[str, list[Sent]]]]:
     """Start a server that answers with a status, after some seconds; its address, and what it was sent."""
     servers = []
 
-    def start(status: int = 201, seconds: float = 0.0) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
-        sent: list[tuple[str, dict[str, Any]]] = []
+    def start(status: int = 201, seconds: float = 0.0) -> tuple[str, list[Sent]]:
+        sent: list[Sent] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                sent.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                sent.append((self.path, dict(self.headers), body))
                 time.sleep(seconds)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
@@ -280,8 +284,20 @@ def test_a_server_is_posted_to(serving: Callable[..., Any], given: str, posted: 
 
     shop().run(watch=emitting(address + given))
 
-    assert {path for path, _ in sent} == {posted}
-    assert [event["eventType"] for _, event in sent][-1] == "COMPLETE" and len(sent) == 8
+    assert {path for path, _, _ in sent} == {posted}
+    assert [event["eventType"] for _, _, event in sent][-1] == "COMPLETE" and len(sent) == 8
+
+
+def test_the_token_is_where_openlineage_looks_for_it(
+    serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its client's environment variables say is added to the target."""
+    monkeypatch.setenv("OPENLINEAGE__TRANSPORT__AUTH", '{"type": "api_key", "apiKey": "k3y"}')
+    address, sent = serving()
+
+    shop().run(watch=emitting(address))
+
+    assert {headers["Authorization"] for _, headers, _ in sent} == {"Bearer k3y"}
 
 
 def closed_port() -> str:

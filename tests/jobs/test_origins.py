@@ -126,6 +126,36 @@ def test_files_that_are_read_by_way_of_arrow_are_known_by_their_columns() -> Non
     assert told["page"] == {"visits.page IDENTITY"}
 
 
+def test_files_that_are_only_read_are_known_too() -> None:
+    """By way of Arrow: as a statement of their own, and as one over files of several folders."""
+    import pyarrow as pa
+    from pyarrow import orc
+
+    for day in (1, 2):
+        Path(f"orc/day={day}").mkdir(parents=True)
+        orc.write_table(pa.table({"Amount": [day]}), f"orc/day={day}/part-0.orc")
+
+    def alone(table: Any) -> dict[str, set[str]]:
+        told = origins(table.sql_query(), [Input("it", frozenset(), lambda: ())])
+        assert told is not None
+        return {name: {f"{o.column} {o.way}" for o in made} for name, made in told.columns.items()}
+
+    assert alone(ps.read("orc")) == {"amount": {"Amount IDENTITY"}, "day": {"day IDENTITY"}}
+    assert alone(ps.read("access.log"))["path"] == {"path IDENTITY"}
+
+
+def test_many_files_are_one_input() -> None:
+    """The names of the others do not matter, whatever is in them."""
+    for name in ("part-1.parquet", "part-2.parquet", "it's, '3'.parquet"):
+        ps.write(visits(), f"many/{name}")
+    table = ps.where(ps.read("many/*.parquet"), "page IN ('/a', '/b')")
+    files = frozenset(f"many/{name}" for name in ("part-1.parquet", "part-2.parquet", "it's, '3'.parquet"))
+
+    told = origins(table.sql_query(), [Input("many", files, lambda: VISITS)])
+
+    assert told is not None and [tuple(one) for one in told.columns["page"]] == [("many", "page", "IDENTITY")]
+
+
 def test_which_of_two_is_not_guessed() -> None:
     """Of two inputs by way of Arrow the statement does not say which is which: nothing is said of them."""
     both = ps.join(users(bad="quarantine"), ps.read("access.log"), on={"Name": "user"})

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import penstock as ps
+from penstock.engines import partitions
 from penstock.engines.engine import Engine, Table
 from penstock.testing import assert_tables_equal
 
@@ -260,3 +261,88 @@ def test_a_path_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ps.OutputError, match="is a file"):
         ps.write(ps.adopt([{"v": 1}]), tmp_path / "file" / "out")
+
+
+def test_many_partitions_are_written_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many partitions and in whatever order their rows come: one file each, and one of them open at a time."""
+    opened: list[int] = [0]
+    most = 0
+
+    class Counted(pq.ParquetWriter):  # type: ignore[misc]
+        """Parquet's writer, counted while it is open."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            nonlocal most
+            super().__init__(*arguments, **options)
+            opened[0] += 1
+            most = max(most, opened[0])
+
+        def close(self) -> None:
+            """Close it."""
+            opened[0] -= self.is_open
+            super().close()
+
+    monkeypatch.setattr(pq, "ParquetWriter", Counted)
+    rows = pa.table({"k": [i * 7919 % 3000 for i in range(15_000)], "v": range(15_000)})
+
+    written = ps.write(ps.adopt(rows), tmp_path / "out", partition_by="k")
+
+    assert (len(written.files), written.rows, most, opened) == (3000, 15_000, 1, [0])
+
+
+def test_folders_are_named_alike_however_many_there_are(
+    duckdb_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few partitions go another way than many: the folders have the same names, the files the same types and rows."""
+    data = pa.table(
+        {
+            "k": ["a/b", "ü =%", None, "007", "'[#"],
+            "t": [
+                datetime(2026, 1, 1),
+                datetime(2026, 1, 1, 2, 3, 4, 5),
+                None,
+                datetime(1, 1, 1),
+                datetime(2026, 1, 1),
+            ],
+            "x": [0.1, -1.5, None, 1e300, 3.0],
+            "d": pa.array([Decimal("1.50"), None, None, None, None], pa.decimal128(9, 2)),
+            "z": pa.array([datetime(2026, 1, 1)] * 5, pa.timestamp("us", "UTC")),
+            "l": [[{"a": 1}], [], None, [None], [{"a": None}]],
+        }
+    )
+    few, many = tmp_path / "few", tmp_path / "many"
+    ps.write(duckdb_engine.adopt(data), few, partition_by=["k", "t", "x"])
+    monkeypatch.setattr(partitions, "MANY", 0)
+    ps.write(duckdb_engine.adopt(data), many, partition_by=["k", "t", "x"])
+
+    folders = [sorted(str(file.parent.relative_to(out)) for file in out.rglob("*.parquet")) for out in (few, many)]
+    assert folders[0] == folders[1]
+    one, other = (duckdb_engine.read(str(out)) for out in (few, many))
+    assert duckdb_engine.columns(one) == duckdb_engine.columns(other)
+    assert_tables_equal(one, other)
+
+
+def test_large_partitions_are_split_by_size(
+    duckdb_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition that is larger than a file is to be has several, in order where an order was asked for."""
+    monkeypatch.setattr(partitions, "ROWS", 1_000)
+    noise = random.Random(2)
+    data = pa.table({"k": [i % 3 for i in range(30_000)], "v": [noise.random() for _ in range(30_000)]})
+
+    ps.write(duckdb_engine.adopt(data), tmp_path / "out", partition_by="k", sort_by="v desc", target_file_size="20KB")
+
+    for folder in (tmp_path / "out").iterdir():
+        files = sorted(folder.iterdir())
+        values = [v for file in files for v in pq.ParquetFile(file).read()["v"].to_pylist()]
+        assert 3 <= len(files) <= 6
+        assert values == sorted(values, reverse=True)
+
+
+def test_a_small_partition_is_one_file(engine: Engine, tmp_path: Path) -> None:
+    """Rows that come in any order, from several tasks or threads, make one file a partition on either engine."""
+    rows = pa.table({"k": [i * 7919 % 150 for i in range(3_000)], "v": range(3_000)})
+
+    written = ps.write(engine.adopt(rows), tmp_path / "out", partition_by="k")
+
+    assert len(written.files) == len(os.listdir(tmp_path / "out")) == 150

@@ -17,6 +17,7 @@ __all__ = ["watching"]
 
 Watch = Callable[[Mapping[str, Any]], None]
 MOST = 7  # lines of the tree
+WIDTH = 32  # letters of a stage
 
 
 @contextmanager
@@ -66,7 +67,7 @@ class _Tree:
     """The steps of a run, and how far each is."""
 
     def __init__(self) -> None:
-        self.title = ""
+        self.title = "starting"
         self.began = time.monotonic()
         self.lines: dict[str, dict[str, Any]] = {}
 
@@ -108,7 +109,8 @@ class _Tree:
 
 def _line(line: Mapping[str, Any]) -> str:
     name = " > ".join(line.get("members") or [line["step"]])
-    said = f" {line['mark']} {name:<32}"
+    shown = name if len(name) <= WIDTH else f"… {name[2 - WIDTH :]}"  # the step that is written down stands last
+    said = f" {line['mark']} {shown:<{WIDTH}}"
     if line["mark"] == "✓":
         return f"{said} {amount(line.get('rows')):>14} rows {size(line.get('bytes')):>9} {clock(line['seconds']):>7}"
     if line["mark"] == "*":

@@ -55,7 +55,7 @@ def _quarantine(
                 table = table.filter(f"list_contains(reasons, {sql.literal(reason)})")
             if output:
                 _export(engine, table, output)
-                click.echo(f"wrote {output}: mend it, and give it to the run: -p input=… -p input={output}", err=True)
+                click.echo(f"wrote {output}: mend it, and give it to the run as one more input", err=True)
             else:
                 reader = engine.batches(table.limit(rows))
                 show(reader.schema, reader, chosen(format), frozenset())

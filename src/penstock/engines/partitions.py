@@ -94,12 +94,12 @@ def _write_folder(pieces: Iterator[pa.RecordBatch], folder: Path, file_bytes: in
 
 
 def row_groups(pieces: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Pieces put together to row groups."""
+    """Pieces put together, or taken apart, to row groups."""
     import pyarrow as pa
 
     pending: list[pa.RecordBatch] = []
-    for piece in pieces:
-        pending.append(piece)
+    for some in (piece.slice(start, ROWS) for piece in pieces for start in range(0, len(piece), ROWS)):
+        pending.append(some)
         if sum(map(len, pending)) >= ROWS or sum(each.nbytes for each in pending) >= BYTES:
             yield pa.Table.from_batches(pending)
             pending = []

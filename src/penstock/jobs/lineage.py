@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["emitting", "events"]
 
 TIMEOUT = 2.0  # seconds to connect to a server, and again until it answers
+MOST_SQL = 100_000  # characters of a statement that is told; one that names thousands of files is longer
 _RUNS = uuid.UUID("6f8bd7a5-4c3e-5b42-9d0f-7f6a1a2f0c11")
 
 
@@ -188,7 +189,7 @@ def _job_facets(kind: str, done: Datasets | None = None) -> dict[str, Any]:
     found = {
         "jobType": facet(job_type_job.JobTypeJobFacet, processingType="BATCH", integration="PENSTOCK", jobType=kind)
     }
-    if done and done.statement:
+    if done and 0 < len(done.statement) <= MOST_SQL:
         found["sql"] = facet(sql_job.SQLJobFacet, query=done.statement, dialect="duckdb")
     return found
 

@@ -20,12 +20,14 @@ __all__ = ["Input", "Origin", "Origins", "origins"]
 #: How a value gets from an input to the output, the most direct way first. Of the steps of a path the least direct one
 #: counts; of several paths the most direct.
 WAYS = (
-    "IDENTITY", "TRANSFORMATION", "AGGREGATION", "CONDITIONAL", "WINDOW", "FILTER", "JOIN", "GROUP_BY", "SORT",
+    "IDENTITY", "TRANSFORMATION", "AGGREGATION", "CONDITIONAL", "WINDOW", "FILTER", "JOIN", "GROUP_BY",
 )  # fmt: skip
 DIRECT = WAYS[:3]
 _CLAUSES = {"where": "FILTER", "having": "FILTER", "qualify": "FILTER", "group": "GROUP_BY"}
 #: What the engine reads by way of Arrow stands under these names beside the statement that makes rows of it.
 _ARROW = re.compile(r"(?:blocks|files)\d+")
+#: A list of texts, such as the names of 10 000 files: the first will do. The parser takes 0.4 s for 0.2 MB of them.
+_LIST = re.compile(r"\[('(?:[^']|'')*')(?:, '(?:[^']|'')*')+\]")
 
 
 class Input(NamedTuple):
@@ -60,7 +62,8 @@ _Found = dict[tuple[str, str], int]  # input and column, and the number of the w
 def origins(statement: str, inputs: Sequence[Input]) -> Origins | None:
     """The origins of the columns of a statement in DuckDB's dialect; None where they cannot be told."""
     try:
-        tree = _plain_rows(parse_one(statement, dialect="duckdb"))
+        parsed: Node = parse_one(_LIST.sub(r"[\1]", statement), dialect="duckdb")
+        tree = _plain_rows(exp.select("*").from_(parsed.subquery("whole")))  # so that all of it can be replaced
         leaves = _leaves(tree, inputs)
         known: dict[str, object] = {name: dict.fromkeys(leaf.columns, "VARCHAR") for name, leaf in leaves.items()}
         whole = qualify(

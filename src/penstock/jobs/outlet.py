@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 __all__ = ["ENDS", "Complain", "Outlet", "warned"]
 
 ENDS = ("run_finished", "run_interrupted", "run_unneeded")
-PATIENCE = 3.0  # seconds that the end of a run waits for what is not sent yet
+PATIENCE = 3.0  # seconds that the end of a run waits for the next event to be sent
+LONGEST = 10.0  # seconds that it waits for all of them
 TRIES = 3  # failures one after another until no more is tried in this run
 
 Event = Mapping[str, Any]
@@ -38,6 +40,7 @@ class Outlet:
         self.send, self.what, self.complain = send, what, complain
         self.waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.thread: threading.Thread | None = None
+        self.sent = 0
         self.trouble = ""
         self.complained = False
 
@@ -62,9 +65,12 @@ class Outlet:
         thread, self.thread = self.thread, None
         self.waiting.put(None)
         if thread is not None:
-            thread.join(PATIENCE)
+            until, sent = time.monotonic() + LONGEST, -1
+            while thread.is_alive() and self.sent > sent and time.monotonic() < until:
+                sent = self.sent
+                thread.join(PATIENCE)
             if thread.is_alive():
-                self.trouble = self.trouble or f"it takes longer than {PATIENCE:g} s"
+                self.trouble = self.trouble or "it takes too long"
 
     def _work(self, waiting: queue.SimpleQueue[Event | None]) -> None:
         failures = 0
@@ -73,7 +79,7 @@ class Outlet:
                 continue
             try:
                 self.send(event)
-                failures = 0
+                self.sent, failures = self.sent + 1, 0
             except Exception as error:  # whatever it is, it is not the run's business
                 failures += 1
                 self.trouble = self.trouble or f"{type(error).__name__}: {error}"
