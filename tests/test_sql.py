@@ -382,5 +382,5 @@ def test_one_value_sorts_as_the_whole_order(engine: Any, column: str, descending
 @pytest.mark.parametrize("text", ["", " ", "a, b", "a FROM t", "a > 0 WHERE b", "a ORDER BY b", "DISTINCT a", "a AS b"])
 def test_what_is_more_or_less_than_one_expression_is_refused(text: str) -> None:
     """A second expression, a clause or a name behind it would be lost without a word, so it is an error."""
-    with pytest.raises(ps.UsageError, match="is not one expression|not SQL"):
+    with pytest.raises(ps.UsageError, match=r"is not one expression|not SQL"):
         sql.expression(text)

@@ -126,7 +126,7 @@ def expression(text: str) -> exp.Expr:
     query = _parsed(f"SELECT {text}", text)
     beside = [part for part, value in query.args.items() if value and part not in ("kind", "expressions")]
     if len(query.expressions) != 1 or beside or isinstance(query.expressions[0], exp.Alias):
-        raise UsageError(f'"{text}" is not one expression', "write one, without FROM, WHERE or a comma outside brackets")
+        raise UsageError(f'"{text}" is not one expression', "no FROM, WHERE, AS or comma outside brackets")
     tree: exp.Expr = query.expressions[0]
     return tree
 
