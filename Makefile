@@ -7,7 +7,7 @@ ROUNDS ?= 3
 SIZE   ?= 300MB
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,10 @@ lint: $(VENV)/.stamp-all+test+lint ## ruff, mypy --strict, and a docstring on ev
 bench: $(VENV)/.stamp-all+test+bench ## one pattern beside its peers: make bench PATTERN=top_n ROWS=20000000 ROUNDS=3
 	@test -n '$(PATTERN)' || { echo 'make bench PATTERN=…, one of:'; ls bench/patterns | sed -n 's/\.py$$//p' | grep -v __init__; exit 2; }
 	@$(BIN)/python -m bench $(PATTERN) --rows $(ROWS) --rounds $(ROUNDS) $(ARGS)
+
+soak: $(VENV)/.stamp-all+test ## kills by the dozen, and days larger than memory: some 20 minutes
+	@$(BIN)/python -m bench.jobs kills && $(BIN)/python -m bench.jobs kills --engine 'local[2]' --kills 5 --size 1MB \
+		&& $(BIN)/python -m bench.jobs size && $(BIN)/python -m bench.jobs overhead
 
 clean: ## remove the virtual environment and everything generated
 	rm -rf $(VENV) demo bench/data bench/results .mypy_cache .ruff_cache

@@ -25,6 +25,9 @@ PACKAGES = {
     "sqlglot": "",
     "pyspark": "pip install 'penstock[spark]'",
     "fsspec": "pip install 'penstock[s3]'",
+    "fastavro": "pip install 'penstock[avro]'",
+    "deltalake": "pip install 'penstock[delta]'",
+    "pyiceberg": "pip install 'penstock[iceberg]'",
 }
 INSTALL_JAVA = "apt-get install openjdk-17-jre-headless, or brew install openjdk@17"
 

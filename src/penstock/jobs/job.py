@@ -36,6 +36,10 @@ class Target(NamedTuple):
     path: str
     options: dict[str, Any]
 
+    def at(self, values: Mapping[str, Any]) -> str:
+        """The path, with the values of the parameters that it names."""
+        return self.path.format_map(values)
+
 
 class Step(NamedTuple):
     """A function of a job."""

@@ -109,7 +109,7 @@ def made_of(
     """All that the rows of a stage depend on. The digest of it is the stage's fingerprint."""
     found: dict[str, Any] = {"steps": dict(steps), "needs": dict(needs)}
     if step.target:
-        found["sink"] = [step.target.path.format_map(values), plain(step.target.options)]
+        found["sink"] = [step.target.at(values), plain(step.target.options)]
     return found
 
 

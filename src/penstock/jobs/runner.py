@@ -129,7 +129,7 @@ def decided(
     earlier = runs[::-1] if resume else []
     records = {name: record["why"] for run in earlier for name, record in run.records().items()}
     asked = [select] if isinstance(select, str) else list(select or ())
-    stages = stages_of(steps, asked, records)
+    stages = stages_of(steps, asked, records, values)
     return Intent(resuming.decide(stages, job.steps, values, earlier), values, last, continues)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from penstock.jobs.job import Step
 
@@ -27,9 +27,12 @@ class Stage(NamedTuple):
         return self.step.name
 
 
-def stages_of(steps: Sequence[Step], asked_for: Sequence[str], found_out: Mapping[str, str]) -> list[Stage]:
+def stages_of(
+    steps: Sequence[Step], asked_for: Sequence[str], found_out: Mapping[str, str], values: Mapping[str, Any]
+) -> list[Stage]:
     """The stages of steps in order. `found_out` are steps that an earlier run had to write down, and why."""
-    reasons = {step.name: reason for step in steps if (reason := _reason(step, steps, asked_for, found_out))}
+    found = {step.name: _reason(step, steps, asked_for, values) or found_out.get(step.name, "") for step in steps}
+    reasons = {name: reason for name, reason in found.items() if reason}
     stages = []
     for step in steps:
         if step.name in reasons:
@@ -38,10 +41,10 @@ def stages_of(steps: Sequence[Step], asked_for: Sequence[str], found_out: Mappin
     return stages
 
 
-def _reason(step: Step, steps: Sequence[Step], asked_for: Sequence[str], found_out: Mapping[str, str]) -> str:
+def _reason(step: Step, steps: Sequence[Step], asked_for: Sequence[str], values: Mapping[str, Any]) -> str:
     users = [other.name for other in steps if step.name in other.needs]
     if step.target:
-        return f"written to {step.target.path}"
+        return f"written to {step.target.at(values)}"
     if step.keep:
         return "keep=True"
     if len(users) > 1:
@@ -50,9 +53,7 @@ def _reason(step: Step, steps: Sequence[Step], asked_for: Sequence[str], found_o
     own += ["on_error"] if step.on_error != "stop" else []
     if own:
         return f"it has {' and '.join(own)} of its own"
-    if step.name in asked_for or not users:
-        return "asked for"
-    return found_out.get(step.name, "")
+    return "asked for" if step.name in asked_for or not users else ""
 
 
 def _chain(step: Step, steps: Mapping[str, Step], kept: Mapping[str, str]) -> tuple[list[str], list[str]]:
