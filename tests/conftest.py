@@ -35,7 +35,7 @@ time.tzset()
 settings.register_profile("penstock", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("penstock")
 
-EXAMPLES = {"duckdb": 80, "spark": 6}  # a query costs about 20 ms on DuckDB, 0.3 s and more on Spark
+EXAMPLES = {"duckdb": 40, "spark": 4}  # a query costs about 20 ms on DuckDB, 0.3 s and more on Spark
 
 INSTALL_JAVA = "apt-get install openjdk-17-jre-headless"
 

@@ -132,23 +132,25 @@ def join(
 ) -> list[Row]:  # fmt: skip
     """Every pair of rows with equal keys; a null among the keys meets nothing. `columns` are those of each side."""
 
-    def meet(ours: Row, theirs: Row) -> bool:
-        return _complete(ours, on) and _at(ours, [(k, False) for k in on]) == _at(theirs, [(k, False) for k in named])
-
     def pair(ours: Row | None, theirs: Row | None) -> Row:
         found = {name: ours[name] if ours else theirs[on[name]] if theirs and name in on else None for name in first}
         return found | {called[name]: theirs[name] if theirs else None for name in called}
 
     first, second = columns
     named = list(on.values())
+    partners: dict[Any, list[int]] = {}
+    for number, theirs in enumerate(right):
+        partners.setdefault(_at(theirs, [(key, False) for key in named]), []).append(number)
+    met = [partners.get(_at(ours, [(key, False) for key in on]), []) if _complete(ours, on) else [] for ours in left]
     called = {name: name + suffix if name in first else name for name in second if name not in named}
     if how in ("semi", "anti"):
-        return [ours for ours in left if any(meet(ours, theirs) for theirs in right) == (how == "semi")]
-    pairs = [pair(ours, theirs) for ours in left for theirs in right if meet(ours, theirs)]
+        return [ours for ours, numbers in zip(left, met, strict=True) if bool(numbers) == (how == "semi")]
+    pairs = [pair(ours, right[number]) for ours, numbers in zip(left, met, strict=True) for number in numbers]
     if how in ("left", "full"):
-        pairs += [pair(ours, None) for ours in left if not any(meet(ours, theirs) for theirs in right)]
+        pairs += [pair(ours, None) for ours, numbers in zip(left, met, strict=True) if not numbers]
     if how in ("right", "full"):
-        pairs += [pair(None, theirs) for theirs in right if not any(meet(ours, theirs) for ours in left)]
+        found = {number for numbers in met for number in numbers}
+        pairs += [pair(None, theirs) for number, theirs in enumerate(right) if number not in found]
     return pairs
 
 

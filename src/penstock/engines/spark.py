@@ -247,7 +247,7 @@ class SparkEngine:
 
     def progress(self) -> float | None:
         """How many tasks of the stages at work are done. Connect does not say."""
-        context = getattr(self.session, "_sc", None)  # the public name raises on Connect
+        context = self._context()
         tracker = context.statusTracker() if context else None
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()] if tracker else []
         tasks = sum(stage.numTasks for stage in stages if stage)
@@ -255,20 +255,31 @@ class SparkEngine:
 
     def cancel(self) -> None:
         """Stop the session's jobs, or the branch's; they end with an error."""
-        if self.tag:
-            self.session.interruptTag(self.tag)
-        else:
+        context = self._context()
+        if not self.tag:
             self.session.interruptAll()
+        elif context:  # the session's own tags are known to the thread that gave them alone
+            context.cancelJobsWithTag(self.tag)
+        else:
+            self.session.interruptTag(self.tag)
 
     @contextmanager
     def branch(self) -> Iterator[SparkEngine]:
         """The same session with a tag on the jobs of this thread."""
         tag = f"penstock-{secrets.token_hex(6)}"
-        self.session.addTag(tag)
+        context = self._context()
+        add, remove = (
+            (context.addJobTag, context.removeJobTag) if context else (self.session.addTag, self.session.removeTag)
+        )
+        add(tag)
         try:
             yield replace(self, owned=False, tag=tag)
         finally:
-            self.session.removeTag(tag)
+            remove(tag)
+
+    def _context(self) -> Any:
+        """The Spark context, which Connect has not."""
+        return getattr(self.session, "_sc", None)  # the public name raises on Connect
 
     def close(self) -> None:
         """Stop the session, if it was opened here."""
