@@ -171,6 +171,11 @@ def _java_missing() -> str | None:
     return f"Spark needs Java 17 or newer, {java} is {said.splitlines()[0] if said else 'silent'}: {INSTALL_JAVA}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The cluster's tests first: they are the longest, and the last file must not keep one process waiting."""
+    items.sort(key=lambda item: "cluster" not in getattr(item, "fixturenames", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly that half of the tests did not run, and what to type."""
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if INSTALL_JAVA in str(report.longrepr)]
