@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from examples.clickstream.generate import generate
 
 import penstock as ps
 from penstock.catalog import PATTERNS
@@ -28,6 +29,8 @@ from penstock.testing import assert_tables_equal, rows
 # Three JVMs start for each test here: seconds on idle cores, minutes on crowded ones.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(480)]
 
+JOB = str(Path(__file__).parent.parent / "examples" / "clickstream" / "job.py")
+SINKS = ("visits", "engagement", "top_pages")
 ROWS = 200_000
 KEYS = 5_000
 TASKS = 25  # of the reducing stage
@@ -160,6 +163,23 @@ def write_events(folder: Path) -> None:
             "at": [datetime(2024, 9, 28) + timedelta(microseconds=chance.randint(0, 2 * 10**11)) for _ in range(size)],
         }
         pq.write_table(pa.table(events), folder / f"events-{part}.parquet", row_group_size=300)
+
+
+def test_the_clickstream_job_writes_the_same_lake_on_the_cluster(cluster, tmp_path):
+    """The job on two workers gives the rows that it gives on DuckDB; the refused ones too, with file and line."""
+    generate(tmp_path / "data", 300_000, seed=5)
+    lakes = []
+    for name, target in (("duckdb", "duckdb"), ("cluster", cluster.url)):
+        (tmp_path / name).mkdir()
+        words = ["-p", "data=../data", "-e", target, "--set", "spark.sql.shuffle.partitions=4"]
+        command = [sys.executable, "-c", "from penstock.cli.main import main; main()", "run", JOB, "-q", *words]
+        subprocess.run(command[: None if name == "cluster" else -2], cwd=tmp_path / name, check=True)
+        refused = next((tmp_path / name).glob(".penstock/clickstream/2*/quarantine/events"))
+        lakes.append([ps.read(str(path)) for path in (*(tmp_path / name / "lake" / sink for sink in SINKS), refused)])
+
+    for ours, theirs in zip(*lakes, strict=True):
+        assert ours.aggregate("count(*)").fetchall() > [(10,)]
+        assert_tables_equal(ours, theirs)
 
 
 def test_an_interrupted_test_run_leaves_no_cluster_behind(java, tmp_path):

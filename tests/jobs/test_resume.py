@@ -220,6 +220,36 @@ def test_new_input_is_appended_to_what_is_there(written: Written) -> None:
     assert ps.read("lake").aggregate("count(*)").fetchall() == [(4,)]
 
 
+FULL_DISK = """
+import resource, signal, sys
+from penstock.cli.main import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.argv[1:] = ["run", "job.py"]
+main()
+"""
+
+
+def test_a_disk_that_is_full_leaves_nothing_half_done(written: Written, folder: Path) -> None:
+    """A step whose rows have no room fails with that reason; where there is room again, the same run goes on."""
+    job = written("""
+        @job.source(keep=True)
+        def numbers():
+            return ps.query("SELECT i, i * 7919 % 1000003 AS v FROM range(400000) AS r(i)")
+        @job.sink("out.csv")
+        def out(numbers):
+            return ps.aggregate(numbers, by=(), n="count(*)")
+    """)
+    told = subprocess.run([sys.executable, "-c", FULL_DISK], capture_output=True, text=True)
+
+    assert told.returncode == 1
+    assert 'step "numbers"' in told.stderr and "free some space" in told.stderr
+    (first,) = Path(".penstock/shop").glob("2*")
+    assert sorted(path.name for path in first.iterdir()) == ["events.ndjson", "run.json"]
+    assert job.run().id == first.name
+    assert Path("out.csv").read_text() == "n\n400000\n"
+
+
 # -- kills ------------------------------------------------------------------------------------------------------------
 
 

@@ -194,7 +194,7 @@ def test_a_writer_killed_at_any_instant_leaves_a_whole_version(tmp_path: Path, m
 
     ps.write(ps.adopt(pa.table({"k": [1], "v": [-1]})), out, partition_by="k", mode="overwrite")
 
-    assert len(seen) >= 10
+    assert len(seen) >= 5
     assert hidden(tmp_path) == []
 
 

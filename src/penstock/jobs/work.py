@@ -18,7 +18,7 @@ from penstock.jobs.job import Job, Step
 from penstock.jobs.resume import made_of, parts_of
 from penstock.jobs.run_folder import RunFolder, sums_of
 from penstock.jobs.stages import Stage
-from penstock.lake.write import published, write
+from penstock.lake.write import published, unpublished, write
 from penstock.tables import adopt, columns, is_table, read
 
 __all__ = ["Work"]
@@ -144,7 +144,7 @@ class Work:
         with self.folder.workshop(step.name) as workshop:
             marked = isinstance(result, Checked)
             table = result.marked if isinstance(result, Checked) else self._lazy(result, step)
-            wrote = write(table, workshop / "rows", "parquet")
+            wrote = unpublished(table, workshop / "rows")
             found: dict[str, Any] = {"why": why, "rows": wrote.rows, "bytes": wrote.bytes}
             if isinstance(result, Checked):
                 found |= self._split(step, workshop, result)
@@ -157,7 +157,7 @@ class Work:
         marked = read(workshop / "rows", "parquet", self.engine)
         counts = checks.counted(marked)
         if counts.quarantined:
-            write(checks.quarantined_of(marked), workshop / "quarantine", "parquet")
+            unpublished(checks.quarantined_of(marked), workshop / "quarantine")
             self.folder.set_aside(step.name, workshop / "quarantine")
         checks.refuse_above(counts, result.fail_above)
         good = counts.rows - counts.quarantined

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["aside", "exchange", "held", "sync", "sync_tree"]
+__all__ = ["aside", "clear_away", "exchange", "held", "sync", "sync_tree"]
 
 _AT_FDCWD = -100
 _SWAP = 2  # RENAME_EXCHANGE on Linux, RENAME_SWAP on macOS
@@ -51,19 +51,10 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 @contextmanager
 def aside(target: Path) -> Iterator[Path]:
-    """A hidden folder beside `target` to build its next version in; what killed writers left there is removed.
-
-    A writer holds a lock on its folder, which ends with the process however that ends: what can be locked is nobody's.
-    """
-    stem = f".{target.name}.penstock-"
-    for left in [target.with_name(name) for name in os.listdir(target.parent) if name.startswith(stem)]:
-        with _locked(left, wait=False) as ours:
-            if ours:
-                if (left / _SPARE).exists() and not target.exists():
-                    os.rename(left / _SPARE, target)
-                shutil.rmtree(left, ignore_errors=True)
+    """A hidden folder beside `target` to build its next version in; what killed writers left there is removed."""
+    clear_away(target)
     while True:
-        folder = target.with_name(stem + secrets.token_hex(6))
+        folder = target.with_name(_stem(target) + secrets.token_hex(6))
         folder.mkdir()
         with _locked(folder) as ours:
             if not ours:  # another writer took it for a left-over before it was locked
@@ -73,6 +64,23 @@ def aside(target: Path) -> Iterator[Path]:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
             return
+
+
+def clear_away(target: Path) -> None:
+    """Remove what killed writers left beside a path.
+
+    A writer holds a lock on its folder, which ends with the process however that ends: what can be locked is nobody's.
+    """
+    for left in [target.with_name(name) for name in os.listdir(target.parent) if name.startswith(_stem(target))]:
+        with _locked(left, wait=False) as ours:
+            if ours:
+                if (left / _SPARE).exists() and not target.exists():
+                    os.rename(left / _SPARE, target)
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _stem(target: Path) -> str:
+    return f".{target.name}.penstock-"
 
 
 @contextmanager

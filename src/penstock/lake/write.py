@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from os import PathLike, fspath
 from os.path import getsize, splitext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from penstock import sql
@@ -14,6 +15,7 @@ from penstock.engines.evolution import wider
 from penstock.engines.files import filesystem, format_of, is_remote, partition_of, unknown
 from penstock.errors import UsageError
 from penstock.lake import delta, iceberg, remote, versions
+from penstock.lake.swap import clear_away
 from penstock.lake.versions import Target
 from penstock.tables import Table, columns, engine_of, resolve, resolve_in
 
@@ -115,11 +117,29 @@ def write(
     return Written(target.path, files, rows, written)
 
 
+def unpublished(table: Table, folder: Path) -> Written:
+    """Parquet files of a table in a new folder, for whoever makes that visible himself."""
+    target = _target(table, str(folder), "parquet", (), "error", None, None)
+    folder.mkdir()
+    with versions.disk_errors(target.path):
+        rows = engine_of(table).write_files(
+            _ready(table, target), target.path, target.format, partition_by=(), order="", single=False,
+            file_bytes=bytes_of("256MB"), compression=target.compression,
+        )  # fmt: skip
+    names = versions.data_files(folder)
+    for file in folder.iterdir():  # Spark's marks and checksums
+        if file.name not in names:
+            file.unlink()
+    return Written(target.path, tuple(names), rows, sum(getsize(folder / name) for name in names))
+
+
 def published(path: str, batch: str) -> Written | None:
-    """What a batch wrote to a folder of Parquet files, if it is there."""
+    """What a batch wrote to a folder of Parquet files, if it is there; what a killed writer left beside it is not."""
     import pyarrow.parquet as pq
 
     place: Any = remote if is_remote(path) else versions
+    if place is versions and Path(path).exists():
+        clear_away(Path(path).resolve())
     names = [name for name in place.data_files(path) if versions.is_of(batch, name)]
     if not names or any(format_of(name) != "parquet" for name in names):
         return None

@@ -1,0 +1,29 @@
+"""Statistics over data that lies on many workers, over any `send` and `recv`, with the fewest bytes.
+
+`World` wraps the two functions that there are; `run` starts workers where there are none yet.
+"""
+
+from penstock.exchange.distinct import distinct
+from penstock.exchange.mode import Mode, mode, top
+from penstock.exchange.moments import Histogram, Moments, histogram, moments
+from penstock.exchange.quantiles import median, quantiles
+from penstock.exchange.transports import run
+from penstock.exchange.windows import Window
+from penstock.exchange.world import Traffic, World
+
+__all__ = [
+    "Histogram",
+    "Mode",
+    "Moments",
+    "Traffic",
+    "Window",
+    "World",
+    "distinct",
+    "histogram",
+    "median",
+    "mode",
+    "moments",
+    "quantiles",
+    "run",
+    "top",
+]

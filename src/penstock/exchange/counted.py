@@ -1,0 +1,174 @@
+"""What a worker counts by itself: its different keys in the order of their hashes, and how often each occurs.
+
+In that order equal keys are neighbours, an owner's keys are one slice, and a slice is cheap to code. One sort does it
+all; values beyond the memory budget become several sorted runs on disk, which are merged slice by slice.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.exchange.mixing import UInts, digests, mix, unmix
+from penstock.exchange.shelf import MEMORY, Shelf, sorted_runs
+from penstock.exchange.values import Domain, Held
+
+__all__ = ["Counted", "Run", "best", "combine", "count", "merge"]
+
+
+SECTION = 1 << 20  # keys of a slice
+
+
+@dataclass(frozen=True)
+class Run:
+    """Keys in the order of their hashes."""
+
+    hashes: UInts
+    counts: UInts | None = None  # None where every key occurs once
+    keys: npt.NDArray[Any] | None = None  # byte strings; numbers come back out of their hashes
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def take(self, which: Any) -> Run:
+        """Some of the keys: a slice, a mask or positions in order."""
+        return Run(
+            self.hashes[which],
+            None if self.counts is None else self.counts[which],
+            None if self.keys is None else self.keys[which],
+        )
+
+    def times(self) -> UInts:
+        """How often each key occurs."""
+        return np.ones(len(self), np.uint64) if self.counts is None else self.counts
+
+    def values(self, bits: int) -> npt.NDArray[Any]:
+        """The keys themselves."""
+        return unmix(self.hashes, bits) if self.keys is None else self.keys
+
+
+@dataclass(frozen=True)
+class Counted:
+    """All of a worker's keys; a key may stand in several runs."""
+
+    runs: list[Run]
+    bits: int
+
+    @property
+    def entries(self) -> int:
+        """How many keys there are; a key counts once a run."""
+        return sum(map(len, self.runs))
+
+    def section(self, low: int, high: int) -> Run:
+        """The keys with hashes from `low` to below `high`."""
+        parts = []
+        for run in self.runs:
+            start, stop = (
+                np.searchsorted(run.hashes, np.uint64(edge)) if edge < 1 << self.bits else len(run)
+                for edge in (low, high)
+            )
+            parts.append(run.take(slice(start, stop)))
+        return parts[0] if len(parts) == 1 else merge(parts)
+
+    def sections(self) -> Iterator[Run]:
+        """All keys, a slice at a time."""
+        count = max(1, -(-self.entries // SECTION))
+        edges = [(part << self.bits) // count for part in range(count + 1)]
+        yield from (self.section(low, high) for low, high in pairwise(edges))
+
+    def among(self, wanted: Run) -> Run:
+        """Those of the keys that are wanted."""
+        parts = []
+        for run in self.runs:
+            starts, stops = (np.searchsorted(run.hashes, wanted.hashes, side) for side in ("left", "right"))
+            if run.keys is None:
+                parts.append(run.take(starts[stops > starts]))
+            else:
+                keys = set(wanted.values(self.bits).tolist())
+                near = np.unique(np.concatenate([[], *map(np.arange, starts, stops)]).astype(np.int64))
+                parts.append(run.take(near[[key in keys for key in run.keys[near]]]))
+        return merge(parts)
+
+
+def count(held: Held, domain: Domain, shelf: Shelf, memory: int = MEMORY) -> Counted:
+    """Count a worker's values."""
+    if not domain.bits:
+        tally = domain.strings(held)
+        keys = np.empty(len(tally), object)
+        keys[:] = list(tally)
+        run = Run(digests(list(tally)), np.fromiter(tally.values(), np.uint64, len(tally)), keys)
+        return Counted([run.take(np.argsort(run.hashes, kind="stable"))], 64)
+
+    rows = sum(map(len, held.arrays))
+    runs: list[Run] = []
+    for hashes in sorted_runs((mix(block, domain.bits) for block in domain.blocks(held)), rows, memory):
+        run = combine(hashes)
+        if len(hashes) < rows:
+            run = Run(shelf.keep(run.hashes), None if run.counts is None else shelf.keep(run.counts))
+        runs.append(run)
+    return Counted(runs or [Run(np.empty(0, np.uint64))], domain.bits)
+
+
+def combine(hashes: UInts) -> Run:
+    """Count sorted hashes."""
+    new = hashes[1:] != hashes[:-1]
+    if new.all():
+        return Run(hashes)
+    starts = np.concatenate([[0], np.flatnonzero(new) + 1])
+    return Run(hashes[starts], np.diff(starts, append=len(hashes)).astype(np.uint64))
+
+
+def merge(runs: Sequence[Run], how: np.ufunc = np.add) -> Run:
+    """One run of several: the counts of a key are added, or the greatest is taken with `np.maximum`."""
+    runs = [run for run in runs if len(run)] or list(runs[:1])
+    if len(runs) == 1:
+        return runs[0]
+    hashes = np.concatenate([run.hashes for run in runs])
+    if runs[0].keys is not None:
+        return _merge_strings(runs, how)
+    if how is np.add and all(run.counts is None for run in runs):
+        hashes.sort()
+        return combine(hashes)
+    order = np.argsort(hashes, kind="stable")
+    hashes = hashes[order]
+    starts = np.concatenate([[0], np.flatnonzero(hashes[1:] != hashes[:-1]) + 1])
+    counts = np.concatenate([run.times() for run in runs])[order]
+    return Run(hashes[starts], how.reduceat(counts, starts))
+
+
+def _merge_strings(runs: Sequence[Run], how: np.ufunc) -> Run:
+    counts: dict[bytes, int] = Counter()
+    hashes: dict[bytes, int] = {}
+    for run in runs:
+        items = run.values(64).tolist()
+        hashes.update(zip(items, run.hashes.tolist(), strict=True))
+        for key, times in zip(items, run.times().tolist(), strict=True):
+            counts[key] = counts.get(key, 0) + times if how is np.add else max(counts.get(key, 0), times)
+    keys = np.empty(len(counts), object)
+    keys[:] = list(counts)
+    merged = Run(np.array([hashes[key] for key in counts], np.uint64), np.array(list(counts.values()), np.uint64), keys)
+    return merged.take(np.argsort(merged.hashes, kind="stable"))
+
+
+def best(run: Run, k: int, bits: int) -> Run:
+    """The k keys that occur most often; of equals, the least keys."""
+    if len(run) <= k:
+        return run
+    times = run.times()
+    last = np.partition(times, len(run) - k)[len(run) - k]
+    sure = np.flatnonzero(times > last)
+    equal = np.flatnonzero(times == last)
+    missing = k - len(sure)
+    values = run.take(equal).values(bits)
+    if run.keys is None:
+        least = np.argpartition(values, missing - 1)[:missing]
+    else:
+        least = np.array(heapq.nsmallest(missing, range(len(values)), key=values.__getitem__))
+    return run.take(np.sort(np.concatenate([sure, equal[least]])))

@@ -1,0 +1,261 @@
+"""Quantiles without a shuffle: all count how many of their values are below some pivots, until few values are left.
+
+Each worker sorts its own values. In a round all agree on pivots, taken evenly from what everyone has between the bounds
+that are known, and add up how many values are below and at each: that leaves one part in some 300. What is left at last
+is small enough to be gathered. How wide the values range does not matter; several quantiles share the rounds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.errors import UsageError
+from penstock.exchange.columns import join, pack_numbers, pack_strings, split, unpack_numbers, unpack_strings
+from penstock.exchange.gaps import pack_gaps, unpack_gaps
+from penstock.exchange.shelf import MEMORY, Shelf, sorted_runs
+from penstock.exchange.values import Domain, Held, agree, hold
+from penstock.exchange.world import World
+
+__all__ = ["median", "quantiles"]
+
+Array = npt.NDArray[Any]
+
+PIVOTS = 1024  # of all quantiles together
+GATHERED = 2048  # values that are left, of all quantiles together
+TEXT = 1 << 16  # bytes of pivots that are strings
+
+
+def median(
+    values: Any, world: World, kind: Literal["upper", "lower", "mean"] = "upper", *, memory: int = MEMORY
+) -> Any:
+    """The middle of all workers' values, exactly; None where there are no values.
+
+    Args:
+        values: this worker's: an array, a list, or an iterable of such chunks; nulls are skipped, NaN is the greatest.
+        world: all workers; each must make the same call.
+        kind: which of two middle values: the upper, the lower, or the mean of both (numbers only).
+        memory: bytes of copies that this worker may hold; more goes to temporary files.
+
+    >>> from penstock import exchange as ex
+    >>> ex.run(ex.median, [[1, 9], [4], [2]], transport="threads")
+    [4, 4, 4]
+    """
+    if kind not in ("upper", "lower", "mean"):
+        raise UsageError(f'kind="{kind}" is no median', 'give "upper", "lower" or "mean"')
+
+    def ranks(rows: int) -> list[int]:
+        return {"upper": [rows // 2], "lower": [(rows - 1) // 2]}.get(kind, [(rows - 1) // 2, rows // 2])
+
+    _, found = _at(values, world, ranks, memory, numeric=kind == "mean")
+    if not found:
+        return None
+    return _between(found[0], found[1], Fraction(1, 2)) if kind == "mean" else found[0]
+
+
+def quantiles(
+    values: Any, world: World, q: float | Iterable[float] = (0.5, 0.9, 0.99), kind: Literal["disc", "cont"] = "disc",
+    *, memory: int = MEMORY,
+) -> Any:  # fmt: skip
+    """Quantiles of all workers' values, exactly: a list, or one value for a single q; None where there are no values.
+
+    "disc" gives the least value that the share q of all values does not exceed, "cont" (numbers only) lies between two
+    of them, as much as q does. The other arguments are those of `median`.
+
+    >>> from penstock import exchange as ex
+    >>> ex.run(lambda part, world: ex.quantiles(part, world, [0.5, 1]), [[1, 9], [4, 2]], transport="threads")[0]
+    [2, 9]
+    """
+    several = [q] if isinstance(q, (int, float)) else list(q)
+    if kind not in ("disc", "cont") or not all(0 <= each <= 1 for each in several):
+        raise UsageError(f'quantiles(q={q}, kind="{kind}") cannot be', 'q is 0 to 1, kind "disc" or "cont"')
+    shares = [Fraction(str(each)) for each in several]  # 0.07 is meant, not the binary number beside it
+
+    def ranks(rows: int) -> list[int]:
+        if kind == "disc":
+            return [max(math.ceil(share * rows) - 1, 0) for share in shares]
+        return [place for share in shares for place in (int(share * (rows - 1)), math.ceil(share * (rows - 1)))]
+
+    domain, found = _at(values, world, ranks, memory, numeric=kind == "cont")
+    if not found:
+        result: list[Any] = [None] * len(several)
+    elif kind == "disc":
+        result = found
+    else:
+        parts = [share * (domain.rows - 1) % 1 for share in shares]
+        result = [_between(*three) for three in zip(found[::2], found[1::2], parts, strict=True)]
+    return result[0] if isinstance(q, (int, float)) else result
+
+
+def _between(low: Any, high: Any, part: Fraction) -> float:
+    if isinstance(low, int):
+        return float(low + (high - low) * part)
+    if low == high or not part:
+        return float(low)
+    lower, upper = low * float(1 - part), high * float(part)
+    return float(lower + upper)
+
+
+# -- ranks -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Ordered:
+    """A worker's values in order."""
+
+    runs: list[
+        tuple[Array, Array | None]
+    ]  # sorted keys; how many values are up to each, where keys occur several times
+
+    def below(self, keys: Array, side: Literal["left", "right"] = "left") -> npt.NDArray[np.uint64]:
+        """How many values are less than each key; with "right", not greater."""
+        total = np.zeros(len(keys), np.uint64)
+        for run, ends in self.runs:
+            places = np.searchsorted(run, keys, side)
+            total += (places if ends is None else np.concatenate([[0], ends])[places]).astype(np.uint64)
+        return total
+
+    def between(self, window: Window, many: int | None) -> tuple[Array, Array]:
+        """Keys within the window, `many` or fewer of each run or all, each with how many values it stands for."""
+        parts = []
+        for run, ends in self.runs:
+            start = 0 if window.low is None else int(np.searchsorted(run, window.low, "right"))
+            stop = len(run) if window.high is None else int(np.searchsorted(run, window.high, "left"))
+            if ends is not None:
+                parts.append(_thin(run[start:stop], np.diff(ends, prepend=0)[start:stop], many))
+            elif many is None or stop - start <= many:
+                parts.append((run[start:stop], np.ones(stop - start, np.int64)))
+            else:
+                chosen = start + (2 * np.arange(many) + 1) * (stop - start) // (2 * many)
+                parts.append((run[chosen], np.full(many, (stop - start) // many)))
+        keys = np.concatenate([keys for keys, _ in parts])
+        order = np.argsort(keys, kind="stable")
+        return keys[order], np.concatenate([counts for _, counts in parts])[order]
+
+
+@dataclass
+class Window:
+    """Where a rank is looked for: between two keys, both excluded; None is no bound."""
+
+    low: Any
+    high: Any
+    before: int  # values up to the lower key
+    inside: int
+
+
+def _at(values: Any, world: World, ranks: Any, memory: int, *, numeric: bool) -> tuple[Domain, list[Any]]:
+    """The values at some ranks of all values in order."""
+    with Shelf(memory) as shelf:
+        held = hold(values, shelf)
+        domain = agree(held, world)
+        if numeric and domain.rows and not domain.numeric:
+            raise UsageError(f"there is no mean of two values of {domain.kind}", 'give kind="upper" or kind="disc"')
+        if not domain.rows:
+            return domain, []
+        ordered = _ordered(held, domain, shelf, memory)
+        held.arrays.clear()
+        keys = _select(ordered, world, ranks(domain.rows), domain)
+    return domain, [domain.value(key) for key in keys]
+
+
+def _ordered(held: Held, domain: Domain, shelf: Shelf, memory: int) -> Ordered:
+    if domain.bits:
+        rows = sum(map(len, held.arrays))
+        runs = [run if len(run) == rows else shelf.keep(run) for run in sorted_runs(domain.blocks(held), rows, memory)]
+        return Ordered([(run, None) for run in runs] or [(np.empty(0, np.uint64), None)])
+    tally = sorted(domain.strings(held).items())
+    keys = np.empty(len(tally), object)
+    keys[:] = [key for key, _ in tally]
+    return Ordered([(keys, np.cumsum([times for _, times in tally], dtype=np.int64))])
+
+
+def _select(ordered: Ordered, world: World, ranks: Sequence[int], domain: Domain) -> list[Any]:
+    """The keys at the ranks; what is not found yet is looked for in windows that shrink."""
+    found: dict[int, Any] = {}
+    windows = {rank: Window(None, None, 0, domain.rows) for rank in ranks}
+    while windows:
+        places = list({window.before: window for window in windows.values()}.values())
+        many = max(16, PIVOTS // len(places))
+        whole = [window.inside <= max(16, GATHERED // len(places)) for window in places]
+        pivots = _agreed(ordered, world, places, whole, many)
+        mixed = [keys for (keys, _), all_ in zip(pivots, whole, strict=True) if not all_]
+        counts = iter(_counted(ordered, world, mixed) if mixed else [])
+        for window, all_, (keys, times) in zip(places, whole, pivots, strict=True):
+            if all_:
+                upto = window.before + np.cumsum(times)
+                below = upto - times
+            else:
+                below, upto = next(counts)
+            for rank in [rank for rank, its in windows.items() if its.before == window.before]:
+                place = int(np.searchsorted(upto, rank, "right"))
+                if place < len(keys) and below[place] <= rank:
+                    found[rank] = keys[place]
+                    del windows[rank]
+                    continue
+                before = int(upto[place - 1]) if place else window.before
+                after = int(below[place]) if place < len(keys) else window.before + window.inside
+                low = keys[place - 1] if place else window.low
+                windows[rank] = Window(low, keys[place] if place < len(keys) else window.high, before, after - before)
+    return [found[rank] for rank in ranks]
+
+
+def _agreed(
+    ordered: Ordered, world: World, places: list[Window], whole: list[bool], many: int
+) -> list[tuple[Array, Array]]:
+    """Pivots of all workers for each window, or all that is in it."""
+    limits = [None if all_ else many for all_ in whole]
+    mine = [ordered.between(window, limit) for window, limit in zip(places, limits, strict=True)]
+
+    def both(one: bytes, other: bytes) -> bytes:
+        merged = []
+        for (keys, counts), (more, their_counts), limit in zip(_read(one), _read(other), limits, strict=True):
+            together = np.concatenate([keys, more])
+            order = np.argsort(together, kind="stable")
+            merged.append(_thin(together[order], np.concatenate([counts, their_counts])[order], limit))
+        return _written(merged)
+
+    return _read(world.reduce("pivots", _written(mine), both))
+
+
+def _counted(ordered: Ordered, world: World, pivots: list[Array]) -> list[tuple[Array, Array]]:
+    """How many values of all workers are below, and up to, each pivot."""
+
+    def both(one: bytes, other: bytes) -> bytes:
+        return join([pack_gaps(unpack_gaps(a) + unpack_gaps(b)) for a, b in zip(split(one), split(other), strict=True)])
+
+    sides: tuple[Literal["left", "right"], ...] = ("left", "right")
+    mine = join([pack_gaps(ordered.below(keys, side)) for keys in pivots for side in sides])
+    counts = [unpack_gaps(part).astype(np.int64) for part in split(world.reduce("counts", mine, both))]
+    return list(zip(counts[::2], counts[1::2], strict=True))
+
+
+def _thin(keys: Array, counts: Array, many: int | None) -> tuple[Array, Array]:
+    """No more than `many` of sorted keys, evenly by what they stand for."""
+    if many is None:
+        return keys, counts
+    if keys.dtype == object and len(keys):
+        many = max(1, min(many, TEXT * len(keys) // max(1, sum(map(len, keys.tolist())))))
+    if len(keys) <= many:
+        return keys, counts
+    ends = np.cumsum(counts)
+    chosen = np.unique(np.searchsorted(ends, (2 * np.arange(many) + 1) * int(ends[-1]) // (2 * many), "right"))
+    return keys[chosen], np.diff(ends[chosen], prepend=0)
+
+
+def _written(windows: list[tuple[Array, Array]]) -> bytes:
+    strings = any(keys.dtype == object for keys, _ in windows)
+    pack = pack_strings if strings else pack_gaps
+    return join([part for keys, counts in windows for part in (pack(keys), pack_numbers(counts))] + [b""] * strings)
+
+
+def _read(data: bytes) -> list[tuple[Array, Array]]:
+    parts = split(data)
+    unpack = unpack_strings if len(parts) % 2 else unpack_gaps
+    keys = map(unpack, parts[0 : len(parts) // 2 * 2 : 2])
+    return [(some, unpack_numbers(counts).astype(np.int64)) for some, counts in zip(keys, parts[1::2], strict=True)]

@@ -1,0 +1,297 @@
+"""What values are, and how they become keys: unsigned numbers in the order of the values, or byte strings.
+
+A worker's values come as an array, a list or an iterable of such chunks: integers of any size, floats, booleans, dates
+and times, strings, bytes. Nulls (None, NaT, masked, Arrow's and pandas') are skipped and counted. NaN equals NaN and is
+above every number, -0.0 is 0.0, strings compare by their UTF-8 bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.errors import PenstockError, UsageError
+from penstock.exchange.shelf import Shelf
+from penstock.exchange.world import World
+
+__all__ = ["Domain", "Held", "agree", "hold"]
+
+Array = npt.NDArray[Any]
+
+BATCH = 1 << 16  # values at a time, where they come one by one
+SIGN = np.uint64(1 << 63)
+EXACT = 1 << 53  # integers up to here are floats too
+
+#: The kinds that have one meaning together, and which.
+TOGETHER = {frozenset(("bool", "int")): "int", frozenset(("float", "int")): "float"}
+
+
+@dataclass
+class Held:
+    """The values of one worker, without nulls."""
+
+    kinds: set[str] = field(default_factory=set)
+    arrays: list[Array] = field(default_factory=list)  # int64, uint64, float64, bool
+    tally: Counter[Any] = field(default_factory=Counter)  # byte strings, and integers that no 64 bits hold
+    nulls: int = 0
+    rows: int = 0
+    least: int | None = None
+    greatest: int | None = None
+    wrong: str = ""
+
+    def add(self, kind: str, values: Array) -> None:
+        """Take a chunk of one kind."""
+        self.kinds.add(kind)
+        self.rows += len(values)
+        if values.dtype.kind in "iu" or kind == "int":
+            least, greatest = int(values.min()), int(values.max())
+            self.least = least if self.least is None else min(least, self.least)
+            self.greatest = greatest if self.greatest is None else max(greatest, self.greatest)
+        if values.dtype.kind == "O":
+            self.tally.update(values.tolist())
+        else:
+            self.arrays.append(values)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What the values of all workers are."""
+
+    kind: str  # "" where there are none
+    bits: int  # of a key; 0 where keys are byte strings
+    least: int  # the value of key 0, where values are integers
+    greatest: int
+    width: int  # bytes of a key that is an integer beyond 64 bits
+    rows: int
+    most: int  # rows of the worker that has most
+    nulls: int
+
+    @property
+    def numeric(self) -> bool:
+        """Whether values can be added and halved."""
+        return self.kind in ("bool", "int", "float")
+
+    def blocks(self, held: Held) -> Iterator[npt.NDArray[np.uint64]]:
+        """The keys of a worker's arrays, in no order, a few at a time: new arrays that may be changed."""
+        for values in held.arrays:
+            for start in range(0, len(values), BATCH):
+                block = values[start : start + BATCH]
+                if self.kind == "float":
+                    yield _float_keys(block.astype(np.float64))
+                else:
+                    keys = block.astype(np.int64) if block.dtype == np.bool_ else block
+                    yield keys.view(np.uint64) - np.uint64(self.least % (1 << 64))
+
+    def strings(self, held: Held) -> Counter[bytes]:
+        """The keys of a worker as byte strings, and how often each occurs."""
+        if self.kind != "int":
+            return held.tally
+        tally: Counter[int] = held.tally.copy()
+        for values in held.arrays:
+            tally.update(map(int, values.tolist()))
+        return Counter({(value - self.least).to_bytes(self.width, "big"): n for value, n in tally.items()})
+
+    def numbers(self, held: Held) -> Iterator[npt.NDArray[np.float64]]:
+        """The values as floats, for sums."""
+        yield from (values.astype(np.float64, copy=False) for values in held.arrays)
+        if held.tally:
+            yield np.array([float(value) for value in held.tally.elements()])
+
+    def value(self, key: Any) -> Any:
+        """The value of a key, as Python has it."""
+        if self.kind in ("text", "bytes"):
+            return key.decode("utf-8", "surrogatepass") if self.kind == "text" else bytes(key)
+        if self.kind == "float":
+            return float(_floats(np.array([key], np.uint64))[0])
+        value = self.least + (int.from_bytes(key, "big") if self.width else int(key))
+        if self.kind in ("bool", "int"):
+            return bool(value) if self.kind == "bool" else value
+        return np.int64(value).view(self.kind)
+
+
+def hold(values: Any, shelf: Shelf) -> Held:
+    """Read a worker's values. What is wrong with them is kept for `agree`, so that all workers stop together."""
+    held = Held()
+    try:
+        for chunk in _chunks(values):
+            for kind, array in _sorted_out(chunk, held):
+                if len(array):
+                    held.add(kind, array if array is chunk else shelf.keep(array))
+    except PenstockError as error:
+        held.wrong = str(error)
+    return held
+
+
+def agree(held: Held, world: World) -> Domain:
+    """Look at what all workers have; an error of one of them is raised on every one."""
+    mine = {
+        "kinds": sorted(held.kinds),
+        "rows": held.rows,
+        "most": held.rows,
+        "nulls": held.nulls,
+        "least": held.least,
+        "greatest": held.greatest,
+        "wrong": f"worker {world.id}: {held.wrong}" if held.wrong else "",
+    }
+    all_ = json.loads(world.reduce("kinds", json.dumps(mine).encode(), _both))
+    if all_["wrong"]:
+        raise UsageError(all_["wrong"])
+    kinds = all_["kinds"]
+    kind = kinds[0] if len(kinds) == 1 else TOGETHER.get(frozenset(kinds), "")
+    if kinds and not kind:
+        raise UsageError(f"the workers have values of unlike kinds: {', '.join(kinds)}", "convert them to one kind")
+    least, greatest = all_["least"] or 0, all_["greatest"] or 0
+    if kind == "float" and len(kinds) > 1 and not -EXACT <= least <= greatest <= EXACT:
+        raise UsageError("some values are floats, others are integers that no float is", "convert them to one kind")
+    if kinds == ["bool", "int"]:
+        least, greatest = min(least, 0), max(greatest, 1)
+    if kind == "bool":
+        least, greatest = 0, 1
+    bits = 64 if kind == "float" else 0 if kind in ("text", "bytes") else max(1, (greatest - least).bit_length())
+    width = -(-bits // 8) if bits > 64 else 0
+    return Domain(kind, 0 if width else bits, least, greatest, width, all_["rows"], all_["most"], all_["nulls"])
+
+
+def _both(one: bytes, other: bytes) -> bytes:
+    a, b = json.loads(one), json.loads(other)
+    leasts = [part["least"] for part in (a, b) if part["least"] is not None]
+    greatests = [part["greatest"] for part in (a, b) if part["greatest"] is not None]
+    return json.dumps(
+        {
+            "kinds": sorted({*a["kinds"], *b["kinds"]}),
+            "rows": a["rows"] + b["rows"],
+            "most": max(a["most"], b["most"]),
+            "nulls": a["nulls"] + b["nulls"],
+            "least": min(leasts, default=None),
+            "greatest": max(greatests, default=None),
+            "wrong": a["wrong"] or b["wrong"],
+        }
+    ).encode()
+
+
+# -- chunks ------------------------------------------------------------------------------------------------------------
+
+
+def _chunks(values: Any) -> Iterator[Any]:
+    if isinstance(values, (str, bytes, dict)) or not (_is_chunk(values) or isinstance(values, Iterable)):
+        raise UsageError(f"a {type(values).__name__} is no list of values", "give an array, a list, or chunks of them")
+    if _is_chunk(values) and not (isinstance(values, (list, tuple)) and values and _is_chunk(values[0])):
+        yield values
+        return
+    batch: list[Any] = []
+    for item in values:
+        if _is_chunk(item):
+            yield item
+            continue
+        batch.append(item)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _is_chunk(item: Any) -> bool:
+    return isinstance(item, (list, tuple, np.ndarray)) or hasattr(item, "to_numpy") or hasattr(item, "to_arrow")
+
+
+def _sorted_out(chunk: Any, held: Held) -> Iterator[tuple[str, Array]]:
+    """The kinds of values in a chunk, each as an array without nulls; nulls are counted."""
+    if hasattr(chunk, "to_arrow"):
+        chunk = chunk.to_arrow()
+    if hasattr(chunk, "drop_null"):
+        held.nulls += chunk.null_count
+        chunk = np.asarray(chunk.drop_null())
+    elif hasattr(chunk, "to_numpy"):
+        chunk = chunk.to_numpy()
+    if not isinstance(chunk, np.ndarray):
+        yield from _of_objects(list(chunk), held)
+        return
+    if isinstance(chunk, np.ma.MaskedArray):
+        held.nulls += int(np.ma.getmaskarray(chunk).sum())
+        chunk = chunk.compressed()
+    if chunk.ndim > 1:
+        chunk = chunk.reshape(-1)
+    kind = chunk.dtype.kind
+    if kind in "mM":
+        there = ~np.isnat(chunk)
+        held.nulls += int(len(chunk) - there.sum())
+        yield chunk.dtype.newbyteorder("=").str[1:], chunk[there].astype(chunk.dtype.newbyteorder("=")).view(np.int64)
+    elif kind in "biuf":
+        name = {"b": "bool", "f": "float"}.get(kind, "int")
+        yield name, chunk.astype({"b": np.bool_, "i": np.int64, "u": np.uint64, "f": np.float64}[kind], copy=False)
+    else:
+        yield from _of_objects(chunk.tolist(), held)
+
+
+def _of_objects(items: list[Any], held: Held) -> Iterator[tuple[str, Array]]:
+    values = [item for item in items if not _is_null(item)]
+    held.nulls += len(items) - len(values)
+    kinds = {type_: _kind_of(type_) for type_ in set(map(type, values))}
+    for kind in sorted(set(kinds.values())):
+        mine = values if len(set(kinds.values())) == 1 else [value for value in values if kinds[type(value)] == kind]
+        if kind == "int":
+            yield from _of_integers(list(map(int, mine)))
+        elif kind == "text":
+            yield kind, _objects([text.encode("utf-8", "surrogatepass") for text in mine])
+        elif kind == "bytes":
+            yield kind, _objects(list(map(bytes, mine)))
+        else:
+            yield kind, np.array(mine, np.bool_ if kind == "bool" else np.float64)
+
+
+def _of_integers(values: list[int]) -> Iterator[tuple[str, Array]]:
+    try:
+        yield "int", np.array(values, np.int64)
+        return
+    except OverflowError:
+        small = [value for value in values if -(1 << 63) <= value < 1 << 63]
+        large = [value for value in values if 1 << 63 <= value < 1 << 64]
+        yield "int", np.array(small, np.int64)
+        yield "int", np.array(large, np.uint64)
+        yield "int", _objects([value for value in values if not -(1 << 63) <= value < 1 << 64])
+
+
+def _objects(items: list[Any]) -> Array:
+    array = np.empty(len(items), object)
+    array[:] = items
+    return array
+
+
+def _is_null(item: Any) -> bool:
+    return item is None or type(item).__name__ in ("NAType", "NaTType", "MaskedConstant")
+
+
+def _kind_of(type_: type) -> str:
+    for kind, types in (
+        ("bool", (bool, np.bool_)),
+        ("int", (int, np.integer)),
+        ("float", (float, np.floating)),
+        ("text", (str,)),
+        ("bytes", (bytes, bytearray, memoryview)),
+    ):
+        if issubclass(type_, types):
+            return kind
+    raise UsageError(
+        f"values of type {type_.__name__} cannot be counted here", "convert them to numbers, text or bytes"
+    )
+
+
+# -- floats ------------------------------------------------------------------------------------------------------------
+
+
+def _float_keys(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
+    """Bits in the order of the numbers: negative ones reversed, NaN on top."""
+    keys: npt.NDArray[np.uint64] = (values + 0.0).view(np.uint64)  # adding makes 0.0 of -0.0
+    keys[np.isnan(values)] = np.array(np.nan).view(np.uint64)
+    keys ^= np.where(values < 0, np.uint64(2**64 - 1), SIGN)
+    return keys
+
+
+def _floats(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    return np.where(keys >= SIGN, keys ^ SIGN, ~keys).view(np.float64)
