@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drawn import counts, parts, same
+from exchange_parts import counts, parts, same
 from penstock import exchange as ex
 from penstock.errors import UsageError
 

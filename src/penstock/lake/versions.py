@@ -243,7 +243,8 @@ def disk_errors(path: str) -> Iterator[None]:
         yield
     except (PenstockError, OSError) as error:
         full = _FULL.search(str(error))
-        if isinstance(error, PenstockError) and not (full and ".penstock-" in error.what):
+        of_ours = full and any(place in str(error) for place in (".penstock-", path))
+        if isinstance(error, PenstockError) and not of_ours:  # a scratch folder can be full, too
             raise
         hint = "free some space; what was there before is intact" if full else "what was there before is intact"
         raise OutputError(f"cannot write {path}: {full[0] if full else error}", hint) from error
