@@ -27,7 +27,7 @@ ORDER = (
     ("tables",),
     ("addresses", "aggregates", "runs", "samples", "sides", "skew", "testing", "threads"),
     ("patterns", "lake"),
-    ("jobs",),
+    ("jobs", "plans"),
     ("catalog", "cli"),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

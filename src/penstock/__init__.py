@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from penstock.patterns.top import top
     from penstock.patterns.top_n import top_n
     from penstock.patterns.where import where
+    from penstock.plans.plan import Plan, plan
     from penstock.tables import adopt, engine_of, materialize, query, read
 
 __version__ = "0.1.0"
@@ -54,6 +55,7 @@ _HOMES = {
     "MissingExtra": "errors",
     "OutputError": "errors",
     "PenstockError": "errors",
+    "Plan": "plans.plan",
     "Run": "jobs.runner",
     "StepFailed": "errors",
     "UsageError": "errors",
@@ -73,6 +75,7 @@ _HOMES = {
     "layout": "lake.layout",
     "materialize": "tables",
     "mode": "patterns.mode",
+    "plan": "plans.plan",
     "query": "tables",
     "range_join": "patterns.range_join",
     "read": "tables",
@@ -98,6 +101,7 @@ __all__ = [
     "MissingExtra",
     "OutputError",
     "PenstockError",
+    "Plan",
     "Run",
     "StepFailed",
     "UsageError",
@@ -117,6 +121,7 @@ __all__ = [
     "layout",
     "materialize",
     "mode",
+    "plan",
     "query",
     "range_join",
     "read",

@@ -169,12 +169,21 @@ def test_a_table_in_a_pipe_is_not_cut(penstock):
 
 
 def test_a_plan_runs_nothing(penstock):
-    """`--plan` prints the engine's plan of the whole command, not its rows."""
+    """`--plan` prints the steps of the whole command, not its rows; with -v the engine's own plan as well."""
     result = penstock("top", "sales.csv", "--by", "country", "--plan")
 
     assert result.code == 0
-    assert "READ_CSV" in result.out and "Top N" in result.out
+    assert "group by country" in result.out and "top 10 by n, country" in result.out
     assert "country,n" not in result.out
+    assert "READ_CSV" in penstock("top", "sales.csv", "--by", "country", "--plan", "-v").out
+
+
+def test_sql_over_files_is_planned(penstock):
+    """`penstock plan` prints the steps of a query, or its JSON; SQL that is none is an error."""
+    assert "group by country" in penstock("plan", "SELECT country, count(*) FROM t GROUP BY 1", "sales.csv").out
+    found = json.loads(penstock("plan", "SELECT DISTINCT country FROM t", "sales.csv", "--json").out)
+    assert [step["kind"] for step in found["steps"]][-1] == "wide"
+    assert penstock("plan", "SELECT country FROM (", "sales.csv").code == 2
 
 
 def test_the_binary_writers_stream(penstock):

@@ -48,7 +48,6 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
     import penstock as ps
     from penstock.cli.inputs import opened
     from penstock.cli.output import chosen
-    from penstock.engines.notes import notes_of
 
     say = (lambda _: None) if options.quiet else _note
     printed = "" if options.plan or options.to_files else chosen(options.format)
@@ -65,7 +64,9 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
         counting = inputs.format == "log" and not options.quiet
         if options.plan:
             planned = apply(table)
-            click.echo("\n".join([*(f"note: {line}" for line in notes_of(planned)), engine.explain(planned).rstrip()]))
+            click.echo(str(ps.plan(planned)))
+            if options.verbose:
+                click.echo(engine.explain(planned).rstrip())
             return
         if options.to_files:
             _write(engine, apply(table), work, options, say)

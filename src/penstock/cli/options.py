@@ -10,7 +10,7 @@ from penstock.cli import config
 from penstock.engines import files
 from penstock.errors import UsageError
 
-__all__ = ["FORMATS", "Options", "common", "engine_option", "settings_option", "taken"]
+__all__ = ["FORMATS", "Options", "common", "engine_option", "reading_options", "settings_option", "taken"]
 
 FORMATS = ("table", "csv", "ndjson", "parquet", "arrow")
 MODES = ("error", "append", "overwrite", "overwrite_partitions")
@@ -41,18 +41,7 @@ def common() -> list[click.Parameter]:
     return [
         engine_option(),
         settings_option(),
-        click.Option(
-            ["--input-format"],
-            type=click.Choice([*files.FORMATS, "ndjson"]),
-            help="What the files are, where names do not tell.",
-        ),
-        click.Option(
-            ["reading", "--read"],
-            multiple=True,
-            metavar="KEY=VALUE",
-            callback=_pairs,
-            help="An option of the reader: delimiter=;, header=false, null=NA.",
-        ),
+        *reading_options(),
         click.Option(["-o", "--output"], metavar="PATH", help="Write there, a file or a folder, in place of printing."),
         click.Option(
             ["--mode"], type=click.Choice(MODES), default="error", help="What to do with what is at PATH already."
@@ -63,7 +52,11 @@ def common() -> list[click.Parameter]:
             default=lambda: config.value("format"),
             help="Of the result: table on a terminal, csv in a pipe, where it is not given.",
         ),
-        click.Option(["--plan"], is_flag=True, help="Print the engine's plan and run nothing."),
+        click.Option(
+            ["--plan"],
+            is_flag=True,
+            help="Print what it will read and move, and run nothing; -v: the engine's own plan.",
+        ),
         click.Option(["-q", "--quiet"], is_flag=True, help="Nothing on stderr but errors."),
         click.Option(["-v", "--verbose"], is_flag=True, help="What ran, how long, and where errors come from."),
     ]
@@ -78,6 +71,24 @@ def engine_option() -> click.Option:
         default=lambda: config.value("engine") or "duckdb",
         help="duckdb, duckdb:///file.db, spark, local[4], spark://host:port or sc://host:port.",
     )
+
+
+def reading_options() -> list[click.Option]:
+    """What the files are."""
+    return [
+        click.Option(
+            ["--input-format"],
+            type=click.Choice([*files.FORMATS, "ndjson"]),
+            help="What the files are, where names do not tell.",
+        ),
+        click.Option(
+            ["reading", "--read"],
+            multiple=True,
+            metavar="KEY=VALUE",
+            callback=_pairs,
+            help="An option of the reader: delimiter=;, header=false, null=NA.",
+        ),
+    ]
 
 
 def settings_option() -> click.Option:

@@ -29,6 +29,7 @@ from penstock.engines import (
 from penstock.engines.engine import Size
 from penstock.engines.files import Source, filesystem, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
+from penstock.engines.operators import Operator, of_json
 from penstock.engines.zstd import refuse_cut
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
 
@@ -216,11 +217,11 @@ class DuckDBEngine:
 
     def is_narrow(self, table: duckdb.DuckDBPyRelation) -> bool:
         """Scans, filters and projections only."""
-        return all(_NARROW.search(node["name"]) for node in _operators(self._plan(table)))
+        return all(_NARROW.search(node.name) for node in self.operators(table).walk())
 
     def size(self, table: duckdb.DuckDBPyRelation) -> Size:
         """The rows that DuckDB expects; it does not guess at bytes."""
-        known = (node["extra_info"].get("Estimated Cardinality") for node in _operators(self._plan(table)))
+        known = (node.info.get("Estimated Cardinality") for node in self.operators(table).walk())
         return Size(rows=next((int(rows) for rows in known if rows), None))
 
     def setting(self, name: str) -> str | None:
@@ -229,11 +230,11 @@ class DuckDBEngine:
             found = self.connection.execute("SELECT value FROM duckdb_settings() WHERE name = ?", [name]).fetchall()
         return str(found[0][0]) if found else None
 
-    def _plan(self, table: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
+    def operators(self, table: duckdb.DuckDBPyRelation) -> Operator:
+        """DuckDB's physical plan, as a tree."""
         with self._at_work("planning", table):
             found = self.connection.sql(f"EXPLAIN (FORMAT json) {table.sql_query()}").fetchall()
-        plan: list[dict[str, Any]] = json.loads(found[0][1])
-        return plan
+        return of_json(json.loads(found[0][1]))
 
     def memory(self) -> int:
         """The limit that all cursors share."""
@@ -334,12 +335,6 @@ _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 <
 _FINE = re.compile(r"\bTIMESTAMP(TZ)?_NS\b")  # at any depth of a type
 _PINNED = ("TimeZone = 'UTC'", "default_null_order = 'NULLS_LAST'")
 _NARROW = re.compile(r"SCAN|READ_|FILTER|PROJECTION|PARQUET|CSV|DUMMY", re.IGNORECASE)
-
-
-def _operators(plan: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for node in plan:
-        yield node
-        yield from _operators(node.get("children", []))
 
 
 def _pinned(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

@@ -12,6 +12,7 @@ from penstock.errors import MissingExtra, UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from penstock.engines.operators import Operator
     from penstock.engines.spark import SparkEngine
 
 __all__ = ["Engine", "Size", "Table", "connect", "default_engine", "engine_for", "use", "using"]
@@ -69,6 +70,9 @@ class Engine(Protocol):
 
     def explain(self, table: Table) -> str:
         """The engine's own physical plan, as text."""
+
+    def operators(self, table: Table) -> Operator:
+        """The physical plan as a tree."""
 
     def is_narrow(self, table: Table) -> bool:
         """Whether the plan only reads, filters and projects, so that running it twice costs two reads at most."""

@@ -31,6 +31,7 @@ from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.engine import Size
 from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
+from penstock.engines.operators import Operator, of_text
 from penstock.engines.spark_errors import TOLD, errors
 from penstock.engines.spark_files import WRITE, read_orc, read_parquet, read_text, uri_of
 from penstock.engines.spark_masters import on_this_machine, reach
@@ -224,6 +225,16 @@ class SparkEngine:
     def explain(self, table: DataFrame) -> str:
         """Spark's physical plan."""
         return _explained(table, "simple")
+
+    def operators(self, table: DataFrame) -> Operator:
+        """Spark's physical plan, as a tree, with all paths of its scans."""
+        longest = "spark.sql.maxMetadataStringLength"
+        before = self.session.conf.get(longest)
+        self.session.conf.set(longest, str(2**30))
+        try:
+            return of_text(self.explain(table))
+        finally:
+            self.session.conf.set(longest, before)
 
     def is_narrow(self, table: DataFrame) -> bool:
         """No exchange in the physical plan."""

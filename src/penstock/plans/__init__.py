@@ -1,0 +1,1 @@
+"""Plans: what a table will read and move, told before it runs."""

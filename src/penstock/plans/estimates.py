@@ -1,0 +1,62 @@
+"""A number with what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
+
+__all__ = ["NOTHING", "UNKNOWN", "Estimate", "exact", "modelled", "total"]
+
+Basis = Literal["exact", "sample", "model", "unknown"]
+
+
+class Estimate(NamedTuple):
+    """A number between two others: known, sampled, the engine's guess, or not known."""
+
+    low: float | None
+    mid: float | None
+    high: float | None
+    basis: Basis
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in reports."""
+        return self._asdict()
+
+
+UNKNOWN = Estimate(None, None, None, "unknown")
+
+
+def exact(number: float) -> Estimate:
+    """A number that is known.
+
+    >>> exact(3)
+    Estimate(low=3, mid=3, high=3, basis='exact')
+    """
+    return Estimate(number, number, number, "exact")
+
+
+NOTHING = exact(0)
+
+
+def modelled(mid: float, *, low: float = 0, high: float | None = None) -> Estimate:
+    """The engine's own guess, and what it cannot be above or below."""
+    return Estimate(low, mid, high, "model")
+
+
+def total(estimates: Iterable[Estimate]) -> Estimate:
+    """The sum, which is known no better than the least known of its parts.
+
+    >>> total([exact(1), exact(2)]), total([exact(1), UNKNOWN])
+    (Estimate(low=3, mid=3, high=3, basis='exact'), Estimate(low=1, mid=None, high=None, basis='unknown'))
+    """
+    parts = list(estimates)
+    order = ("exact", "sample", "model", "unknown")
+    basis: Any = max((part.basis for part in parts), key=order.index, default="exact")
+    low = sum(part.low or 0 for part in parts)
+    mids, highs = [part.mid for part in parts], [part.high for part in parts]
+    return Estimate(
+        low,
+        None if None in mids else sum(mid or 0 for mid in mids),
+        None if None in highs else sum(high or 0 for high in highs),
+        basis,
+    )

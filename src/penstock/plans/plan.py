@@ -1,0 +1,85 @@
+"""`ps.plan`: what a table or a query will read and where its rows have to meet, before it runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from penstock.engines.notes import notes_of
+from penstock.plans import duckdb_steps, render, spark_steps
+from penstock.plans.estimates import Estimate, total
+from penstock.plans.steps import Step
+from penstock.tables import engine_of, is_table, query
+
+__all__ = ["Plan", "plan"]
+
+FORMAT_VERSION = "1.0"
+
+
+class Plan(NamedTuple):
+    """What a table will do. It prints as a table of its steps."""
+
+    engine: str
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...]
+    """What patterns chose, and why."""
+
+    @property
+    def moved_bytes(self) -> Estimate:
+        """What all steps move."""
+        return total(step.moved_bytes for step in self.steps)
+
+    @property
+    def read_bytes(self) -> int:
+        """What is read of Parquet files."""
+        return sum(step.scan.read_bytes for step in self.steps if step.scan)
+
+    @property
+    def skipped_bytes(self) -> int:
+        """What is not, thanks to folders, row groups and columns."""
+        return sum(step.scan.skipped_bytes for step in self.steps if step.scan)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "engine": self.engine,
+            "steps": [step.to_json() for step in self.steps],
+            "moved_bytes": self.moved_bytes.to_json(),
+            "read_bytes": self.read_bytes,
+            "skipped_bytes": self.skipped_bytes,
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        return render.text(self)
+
+    def __repr__(self) -> str:
+        return f"Plan({json.dumps([step.name for step in self.steps])})"
+
+
+def plan(of: Any, **tables: Any) -> Plan:
+    """What a table or a query will do; nothing of it runs.
+
+    Args:
+        of: A table of either engine, or SQL in DuckDB's dialect.
+        **tables: The tables that the SQL is over, under its names.
+
+    Returns:
+        The steps in the order in which rows go through them: narrow ones work on each row by itself, for wide ones rows
+        have to meet, and broadcast ones bring a small table to the rows. A scan of Parquet says, from the footers,
+        which files, row groups and columns it reads, and the bytes that it skips.
+
+    Raises:
+        UsageError: the SQL is none.
+
+    Example:
+        >>> events = ps.adopt([{"user": "a", "amount": 1}, {"user": "b", "amount": 2}])
+        >>> [(step.name, step.kind) for step in plan(ps.aggregate(events, "user", total="sum(amount)")).steps]
+        [('python arrow scan', 'narrow'), ('group by user', 'wide')]
+    """
+    table = of if is_table(of) else query(of, **tables)
+    engine = engine_of(table)
+    read: Mapping[str, Any] = {"duckdb": duckdb_steps.steps_of, "spark": spark_steps.steps_of}
+    return Plan(engine.name, tuple(read[engine.name](engine, table)), notes_of(table))

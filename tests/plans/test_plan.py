@@ -1,0 +1,175 @@
+"""Plans: which steps are wide and by what, what scans read and skip, and that none of it runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import strategies as st
+
+import penstock as ps
+from penstock.engines.engine import Engine, Table
+from penstock.plans.scans import Condition, scanned
+
+ROWS = 4_000
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """Four files in folders of two days, each of five row groups in the order of `id`."""
+    for part in range(4):
+        folder = tmp_path / "lake" / f"day=2026-03-0{part // 2 + 1}"
+        folder.mkdir(parents=True, exist_ok=True)
+        ids = range(part * 1000, part * 1000 + 1000)
+        rows = {"id": ids, "k": [i % 7 for i in ids], "text": [f"text {i % 100}" for i in ids]}
+        pq.write_table(pa.table(rows), folder / f"{part}.parquet", row_group_size=200)
+    return tmp_path / "lake"
+
+
+def held(lake: Path, columns: set[str], groups: Callable[[Any], bool] = lambda _: True) -> int:
+    """The compressed bytes of some columns of some row groups, by hand."""
+    found = 0
+    for file in lake.rglob("*.parquet"):
+        footer = pq.read_metadata(file)
+        for number in range(footer.num_row_groups):
+            group = footer.row_group(number)
+            chunks = [group.column(i) for i in range(group.num_columns)]
+            if groups(next(chunk.statistics for chunk in chunks if chunk.path_in_schema == "id")):
+                found += sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema in columns)
+    return found
+
+
+# -- steps ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "wide"),
+    [
+        (lambda t: ps.where(t, "id > 1"), []),
+        (lambda t: ps.derive(t, twice="2 * id"), []),
+        (lambda t: ps.aggregate(t, "k", total="sum(id)"), [("group by k", ("k",))]),
+        (lambda t: ps.aggregate(t, ["k", "text"], n="count(*)"), [("group by k, text", ("k", "text"))]),
+        (lambda t: ps.distinct(t, "text"), [("distinct text", ("text",))]),
+        (lambda t: ps.query("SELECT * FROM t ORDER BY id DESC", t=t), [("sort by id", ("id",))]),
+        (
+            lambda t: ps.query("SELECT k, lag(text) OVER (PARTITION BY k ORDER BY id) AS p FROM t", t=t),
+            [("window by k", ("k",))],
+        ),
+        (
+            lambda t: ps.aggregate(ps.aggregate(t, ["k", "text"], n="count(*)"), "text", most="max(n)"),
+            [("group by k, text", ("k", "text")), ("group by text", ("text",))],
+        ),
+    ],
+    ids=["where", "derive", "aggregate", "two keys", "distinct", "sort", "window", "two groups"],
+)
+def test_wide_steps_and_their_keys(
+    engine: Engine, lake: Path, made: Callable[[Table], Table], wide: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    """Where rows have to meet there is a wide step, with the columns that they meet by, in the order of the work."""
+    found = ps.plan(made(engine.read(str(lake))))
+
+    assert [(step.name, step.keys) for step in found.steps if step.kind != "narrow"] == wide
+
+
+def test_a_join_on_spark_is_wide_or_a_broadcast(spark_engine: Engine) -> None:
+    """A shuffled join moves both sides by the key; a broadcast join moves the small one to the rows."""
+    left, right = (spark_engine.adopt(pa.table({"k": [1, 2], name: [3, 4]})) for name in ("a", "b"))
+    shuffled = ps.plan(ps.join(left, right, "k", strategy="shuffle"))
+    broadcast = ps.plan(ps.join(left, right, "k", strategy="broadcast"))
+
+    assert [step.kind for step in shuffled.steps if step.name.startswith("join")] == ["wide"]
+    assert [step.kind for step in broadcast.steps if step.name.startswith("join")] == ["broadcast"]
+    assert broadcast.notes == ("join: broadcast the right side, as asked; 0.0 MB by its plan's statistics",)
+
+
+def test_sql_has_a_plan_too(engine: Engine, lake: Path) -> None:
+    """SQL over named tables is planned as the table that it would be."""
+    found = ps.plan("SELECT k, count(*) AS n FROM t GROUP BY k", t=engine.read(str(lake)))
+
+    assert [step.name for step in found.steps if step.kind == "wide"] == ["group by k"]
+    with pytest.raises(ps.UsageError, match="not SQL"):
+        ps.plan("SELECT k FROM (", t=engine.read(str(lake)))
+
+
+# -- scans ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_scan_reads_and_skips_is_exact(engine: Engine, lake: Path) -> None:
+    """Columns and row groups that are not read are counted from the footers, to the byte."""
+    wanted = ps.aggregate(ps.where(engine.read(str(lake)), "id >= 3300"), "k", n="count(*)")
+    found = ps.plan(wanted)
+
+    read = held(lake, {"id", "k"}, lambda statistics: statistics.max >= 3300)
+    assert (found.read_bytes, found.skipped_bytes) == (read, held(lake, {"id", "k", "text"}) - read)
+    (scan,) = [step.scan for step in found.steps if step.scan]
+    assert (scan.files, scan.row_groups, scan.row_groups_read, scan.rows) == (4, 20, 4, 800)
+
+
+def test_folders_that_are_not_read_are_skipped(duckdb_engine: Engine, lake: Path) -> None:
+    """A condition on a partition column leaves the files of other folders out, before any is opened."""
+    found = ps.plan(ps.where(duckdb_engine.read(str(lake)), "day = DATE '2026-03-02'"))
+    (scan,) = [step.scan for step in found.steps if step.scan]
+
+    assert (scan.files_read, scan.files, scan.rows) == (2, 4, 2000)
+
+
+def test_a_row_group_is_skipped_only_if_no_row_of_it_counts(tmp_path: Path, explore: Callable[..., None]) -> None:
+    """Whatever the values and the condition, the rows that fulfil it are all in the row groups that are read."""
+
+    def check(values: list[int | None], sign: str, value: int) -> None:
+        file = str(tmp_path / "values.parquet")
+        pq.write_table(pa.table({"v": pa.array(values, pa.int64())}), file, row_group_size=3)
+        scan = scanned([file], [file], ["v"], [Condition("v", sign, str(value))])
+        fulfil = {"=": int.__eq__, "<": int.__lt__, "<=": int.__le__, ">": int.__gt__, ">=": int.__ge__}[sign]
+        groups = [values[i : i + 3] for i in range(0, len(values), 3)]
+        needed = [group for group in groups if any(v is not None and fulfil(v, value) for v in group)]
+        assert len(needed) <= scan.row_groups_read <= len(groups)
+
+    numbers = st.integers(-5, 5)
+    explore(
+        check, st.lists(st.none() | numbers, min_size=1), st.sampled_from(["=", "<", "<=", ">", ">="]), numbers,
+        on_spark=1,
+    )  # fmt: skip
+
+
+# -- what is told -----------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_runs_nothing(engine: Engine) -> None:
+    """Work without end is planned at once."""
+    rows = "range(1000000000000)" if engine.name == "duckdb" else "range(0, 1000000000000)"
+    name = "range" if engine.name == "duckdb" else "id"
+    endless = engine.query(f"SELECT a.{name} % 10 AS k FROM {rows} AS a CROSS JOIN {rows} AS b", {})
+
+    assert [step.name for step in ps.plan(ps.aggregate(endless, "k", n="count(*)")).steps][-1] == "group by k"
+
+
+def test_a_plan_is_json_with_the_basis_of_each_number(engine: Engine, lake: Path) -> None:
+    """Every estimate has low, mid, high and basis; what is not known is null, not a guess."""
+    found = json.loads(json.dumps(ps.plan(ps.distinct(engine.read(str(lake)), "k")).to_json()))
+
+    assert (found["format_version"], found["engine"]) == ("1.0", engine.name)
+    scan, distinct = found["steps"]
+    assert scan["rows"] == {"low": ROWS, "mid": ROWS, "high": ROWS, "basis": "exact"}
+    assert (scan["kind"], scan["moved_bytes"]["mid"]) == ("narrow", 0)
+    assert (distinct["kind"], distinct["keys"]) == ("wide", ["k"])
+    assert distinct["moved_bytes"] == {"low": None, "mid": None, "high": None, "basis": "unknown"}
+    assert found["moved_bytes"]["basis"] == "unknown"
+
+
+def test_a_plan_prints_its_steps(duckdb_engine: Engine, lake: Path) -> None:
+    """The steps stand below each other with what they read; a mark before each number says what it rests on."""
+    text = str(ps.plan(ps.distinct(duckdb_engine.read(str(lake)), "k")))
+
+    assert "2 steps, 1 wide · duckdb" in text
+    assert re.search(
+        r"1  read lake/  narrow +=4000 +-  parquet: 4 of 4 files, 20 of 20 row groups, 1 of 3 columns", text
+    )
+    assert re.search(r"2  distinct k  WIDE +~\d+ +\?  hash group by", text)
+    assert "% is skipped" in text
