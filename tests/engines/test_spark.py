@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,16 @@ def test_nothing_at_the_port_is_told_at_once(java: None, scheme: str) -> None:
 
 if __name__ == "__main__":
     print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:]), default=str))
+
+
+def test_plans_of_several_threads_are_told_apart(spark_engine):
+    """Threads that ask for plans at once get each its own, and standard output is what it was."""
+    before = sys.stdout
+    tables = [spark_engine.session.range(10).selectExpr(f"id AS column_{number}") for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        plans = list(pool.map(spark_engine.explain, tables))
+
+    assert sys.stdout is before
+    assert all(
+        f"column_{number}" in plan and plan.count("== Physical Plan ==") == 1 for number, plan in enumerate(plans)
+    )

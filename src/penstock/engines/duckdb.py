@@ -230,6 +230,10 @@ class DuckDBEngine:
             found = self.connection.execute("SELECT value FROM duckdb_settings() WHERE name = ?", [name]).fetchall()
         return str(found[0][0]) if found else None
 
+    def statement(self, table: duckdb.DuckDBPyRelation) -> str:
+        """All of it, with the tables that it is built on."""
+        return str(table.sql_query())
+
     def operators(self, table: duckdb.DuckDBPyRelation) -> Operator:
         """DuckDB's physical plan, as a tree."""
         with self._at_work("planning", table):

@@ -71,6 +71,9 @@ class Engine(Protocol):
     def explain(self, table: Table) -> str:
         """The engine's own physical plan, as text."""
 
+    def statement(self, table: Table) -> str:
+        """The SQL that the table stands for, where the engine tells."""
+
     def operators(self, table: Table) -> Operator:
         """The physical plan as a tree."""
 

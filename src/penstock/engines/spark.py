@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import logging
 import os
-import re
 import secrets
 import shutil
 import sys
@@ -35,6 +32,7 @@ from penstock.engines.operators import Operator, of_text
 from penstock.engines.spark_errors import TOLD, errors
 from penstock.engines.spark_files import WRITE, read_orc, read_parquet, read_text, uri_of
 from penstock.engines.spark_masters import on_this_machine, reach
+from penstock.engines.spark_plans import explained, size_in
 from penstock.engines.spark_types import duckdb_type, spark_arrow
 from penstock.engines.zstd import compress
 from penstock.errors import UsageError
@@ -224,7 +222,11 @@ class SparkEngine:
 
     def explain(self, table: DataFrame) -> str:
         """Spark's physical plan."""
-        return _explained(table, "simple")
+        return explained(table, "simple")
+
+    def statement(self, table: DataFrame) -> str:
+        """Spark does not tell."""
+        return ""
 
     def operators(self, table: DataFrame) -> Operator:
         """Spark's physical plan, as a tree, with all paths of its scans."""
@@ -242,10 +244,7 @@ class SparkEngine:
 
     def size(self, table: DataFrame) -> Size:
         """By the statistics of the optimised plan: of files as they are stored, whatever is filtered."""
-        found = _STATISTICS.search(_explained(table, "cost"))
-        if found is None or found[2] == "EiB":  # what Spark says of a source that it knows nothing about
-            return Size()
-        return Size(rows=int(float(found[3])) if found[3] else None, bytes=int(float(found[1]) * _UNITS[found[2]]))
+        return size_in(explained(table, "cost"))
 
     def setting(self, name: str) -> str | None:
         """As the session has it."""
@@ -355,17 +354,6 @@ def _layout(source: Source, options: Mapping[str, Any]) -> text_files.Layout:
     """What the embedded engine sees in a sample, so that both engines see the same names and types."""
     with DuckDBEngine.open() as embedded:
         return embedded.layout(source, options)
-
-
-_STATISTICS = re.compile(r"Statistics\(sizeInBytes=([\d.E+]+) (\w+)(?:, rowCount=([\d.E+]+))?")
-_UNITS = {unit: 1 << 10 * power for power, unit in enumerate(["B", "KiB", "MiB", "GiB", "TiB", "PiB"])}
-
-
-def _explained(table: DataFrame, mode: str) -> str:
-    with errors("planning", table):
-        with contextlib.redirect_stdout(io.StringIO()) as text:  # the only public way, classic and Connect
-            table.explain(mode=mode)
-        return text.getvalue()
 
 
 def _with_texts(schema: StructType, names: Collection[str]) -> StructType:

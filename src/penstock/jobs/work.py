@@ -184,7 +184,7 @@ class Work:
         made = made_of(step, built.steps, built.needs, self.values)
         record = {"step": step.name, "fingerprint": digest(made), "made_of": made, "why": self.stage.why} | dict(found)
         record |= {"columns": columns(table), "seconds": round(time.monotonic() - began, 3)}
-        statement = getattr(table, "sql_query", str)()  # DuckDB's tables know theirs
+        statement = engine_for(table).statement(table) if is_table(table) else ""
         if workshop:
             self.folder.finish(step.name, workshop, record, statement)
         else:

@@ -25,7 +25,7 @@ _SIGNS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.GT: ">", exp.GTE: ">=", ex
 
 def steps_of(engine: Engine, table: Table) -> list[Step]:
     """The steps, from what is read to what comes out."""
-    files = list(_files(table.sql_query()))
+    files = list(_files(engine.statement(table)))
     found: list[Step] = []
     _gather(engine, engine.operators(table), files, found)
     return found
