@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ROWS   ?= 2000000
 ROUNDS ?= 3
+BENCHES := exchange jobs lake# what is no pattern, with options of its own: make bench PATTERN=exchange ARGS='--rows 10000000'
 SIZE   ?= 300MB
 
 .DEFAULT_GOAL := help
@@ -29,8 +30,8 @@ lint: $(VENV)/.stamp-all+test+lint ## ruff, mypy --strict, and a docstring on ev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/interrogate -q tests
 
 bench: $(VENV)/.stamp-all+test+bench ## one pattern beside its peers: make bench PATTERN=top_n ROWS=20000000 ROUNDS=3
-	@test -n '$(PATTERN)' || { echo 'make bench PATTERN=…, one of:'; ls bench/patterns | sed -n 's/\.py$$//p' | grep -v __init__; exit 2; }
-	@$(BIN)/python -m bench $(PATTERN) --rows $(ROWS) --rounds $(ROUNDS) $(ARGS)
+	@test -n '$(PATTERN)' || { echo 'make bench PATTERN=…, one of:'; (ls bench/patterns | sed -n 's/\.py$$//p' | grep -v __init__; echo $(BENCHES) | tr ' ' '\n'); exit 2; }
+	@$(if $(filter $(PATTERN),$(BENCHES)),$(BIN)/python -m bench.$(PATTERN) $(ARGS),$(BIN)/python -m bench $(PATTERN) --rows $(ROWS) --rounds $(ROUNDS) $(ARGS))
 
 soak: $(VENV)/.stamp-all+test ## kills by the dozen, and days larger than memory: some 20 minutes
 	@$(BIN)/python -m bench.jobs kills && $(BIN)/python -m bench.jobs kills --engine 'local[2]' --kills 5 --size 1MB \

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-WORKERS = [1, 2, 3, 5, 8, 16, 64]
+WORKERS = [1, 2, 2, 3, 3, 5, 5, 8, 8, 16, 64]
 
 KINDS: dict[str, Callable[[int], Any]] = {
     "int": lambda n: n,
@@ -52,7 +52,10 @@ def key(value: Any) -> tuple[bool, Any]:
 def there(parts: list[list[Any]]) -> list[Any]:
     """All values in order, without nulls; one NaN and one zero."""
     values = [value for part in parts for value in part if value is not None]
-    return sorted([math.nan if value != value else value + 0.0 if isinstance(value, float) else value for value in values], key=key)
+    return sorted(
+        [math.nan if value != value else value + 0.0 if isinstance(value, float) else value for value in values],
+        key=key,
+    )
 
 
 def counts(parts: list[list[Any]]) -> list[tuple[Any, int]]:

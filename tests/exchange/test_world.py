@@ -12,7 +12,7 @@ import pytest
 
 from penstock import exchange as ex
 from penstock.errors import EngineError, UsageError
-from penstock.exchange import wire
+from penstock.exchange import grid, wire
 from penstock.exchange.world import node, opponents
 
 pytestmark = pytest.mark.timeout(60)
@@ -115,9 +115,7 @@ def test_late_doubled_and_disordered_messages_change_nothing(
     size = 2 + seed
     post = CarelessPost(size, seed)
 
-    results = in_threads(
-        size, lambda world: everything(None, world), send=post.send, recv=post.recv, buffered=buffered
-    )
+    results = in_threads(size, lambda world: everything(None, world), send=post.send, recv=post.recv, buffered=buffered)
 
     assert results == [expected(worker, size) for worker in range(size)]
 
@@ -143,11 +141,34 @@ def test_every_round_of_the_tournament_is_a_pairing() -> None:
         schedule = [list(opponents(worker, size)) for worker in range(size)]
         assert [sorted(row) for row in schedule] == [[w for w in range(size) if w != v] for v in range(size)]
         if size % 2 == 0:
-            assert all(schedule[row[number]][number] == v for v, row in enumerate(schedule) for number in range(size - 1))
+            assert all(
+                schedule[row[number]][number] == v for v, row in enumerate(schedule) for number in range(size - 1)
+            )
+
+
+@pytest.mark.parametrize("size", [*range(64, 74), 90, 91, 99, 100])
+def test_small_parts_go_in_two_hops(size: int) -> None:
+    """Many workers with less than a header for each other send few messages, whatever shape their rows have."""
+
+    def work(part: Any, world: ex.World) -> Any:
+        small = [b"%d>%d" % (world.id, to) * ((world.id + to) % 3) for to in range(size)]
+        return world.swap("small", small), world.swap("large", [bytes(100)] * size), world.traffic
+
+    for worker, (small, large, traffic) in enumerate(ex.run(work, [None] * size, transport="simulator")):
+        assert small == [b"%d>%d" % (sender, worker) * ((sender + worker) % 3) for sender in range(size)]
+        assert large == [bytes(100)] * size
+        assert traffic["small"].received_messages <= 25
+        assert traffic["large"].received_messages >= size - 1
+
+
+def test_lengths_of_any_width_are_bundled() -> None:
+    """Parts come out of a bundle as they went in, empty ones and long ones too."""
+    for parts in ([], [b""], [b"", b"a", bytes(255)], [bytes(256), b"x"], [b"y", bytes(70_000), b""]):
+        assert grid.unbundle(grid.bundle(parts), len(parts)) == parts
 
 
 def test_the_tree_reads_in_worker_order() -> None:
-    """Left subtree, worker, right subtree are the workers in order; parents agree; the depth is that of a binary tree."""
+    """Left subtree, worker, right subtree are the workers in order; parents agree; the depth is logarithmic."""
     for size in range(1, 70):
         tree = [node(worker, size) for worker in range(size)]
         [root] = [worker for worker in range(size) if tree[worker][0] is None]

@@ -8,6 +8,7 @@ from penstock.exchange.mode import Mode, mode, top
 from penstock.exchange.moments import Histogram, Moments, histogram, moments
 from penstock.exchange.quantiles import median, quantiles
 from penstock.exchange.transports import run
+from penstock.exchange.transports.simulator import simulate
 from penstock.exchange.windows import Window
 from penstock.exchange.world import Traffic, World
 
@@ -25,5 +26,6 @@ __all__ = [
     "moments",
     "quantiles",
     "run",
+    "simulate",
     "top",
 ]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from penstock.exchange.mixing import UInts, digests, mix, unmix
 from penstock.exchange.shelf import MEMORY, Shelf, sorted_runs
-from penstock.exchange.values import Domain, Held
+from penstock.exchange.values import Domain, Held, sorted_strings
 
 __all__ = ["Counted", "Run", "best", "combine", "count", "merge"]
 
@@ -32,7 +32,7 @@ class Run:
 
     hashes: UInts
     counts: UInts | None = None  # None where every key occurs once
-    keys: npt.NDArray[Any] | None = None  # byte strings; numbers come back out of their hashes
+    keys: Any = None  # byte strings, an array or in a file; numbers come back out of their hashes
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -100,20 +100,45 @@ class Counted:
 def count(held: Held, domain: Domain, shelf: Shelf, memory: int = MEMORY) -> Counted:
     """Count a worker's values."""
     if not domain.bits:
-        tally = domain.strings(held)
-        keys = np.empty(len(tally), object)
-        keys[:] = list(tally)
-        run = Run(digests(list(tally)), np.fromiter(tally.values(), np.uint64, len(tally)), keys)
-        return Counted([run.take(np.argsort(run.hashes, kind="stable"))], 64)
+        runs = [_by_hash(*sorted_strings(domain.strings(held)))]
+        for strings, counts in held.pieces:
+            run = _by_hash(strings[:], counts)
+            column = shelf.strings()
+            column.add(run.keys)
+            runs.append(Run(run.hashes, run.counts, column.array()))
+        return _one_run(Counted(runs, 64), shelf)
 
     rows = sum(map(len, held.arrays))
-    runs: list[Run] = []
+    runs = []
     for hashes in sorted_runs((mix(block, domain.bits) for block in domain.blocks(held)), rows, memory):
         run = combine(hashes)
         if len(hashes) < rows:
             run = Run(shelf.keep(run.hashes), None if run.counts is None else shelf.keep(run.counts))
         runs.append(run)
-    return Counted(runs or [Run(np.empty(0, np.uint64))], domain.bits)
+    return _one_run(Counted(runs or [Run(np.empty(0, np.uint64))], domain.bits), shelf)
+
+
+def _one_run(counted: Counted, shelf: Shelf) -> Counted:
+    """Runs merged into one, in files: every look at them is a slice from then on."""
+    if len(counted.runs) == 1:
+        return counted
+    hashes, counts, strings = shelf.column(np.uint64), shelf.column(np.uint64), shelf.strings()
+    once = True
+    for run in counted.sections():
+        hashes.add(run.hashes)
+        counts.add(run.times())
+        once = once and run.counts is None
+        if run.keys is not None:
+            strings.add(run.keys)
+    is_text = counted.runs[0].keys is not None
+    return Counted(
+        [Run(hashes.array(), None if once else counts.array(), strings.array() if is_text else None)], counted.bits
+    )
+
+
+def _by_hash(keys: npt.NDArray[Any], counts: UInts) -> Run:
+    run = Run(digests(keys.tolist()), counts, keys)
+    return run.take(np.argsort(run.hashes, kind="stable"))
 
 
 def combine(hashes: UInts) -> Run:
@@ -121,8 +146,14 @@ def combine(hashes: UInts) -> Run:
     new = hashes[1:] != hashes[:-1]
     if new.all():
         return Run(hashes)
-    starts = np.concatenate([[0], np.flatnonzero(new) + 1])
-    return Run(hashes[starts], np.diff(starts, append=len(hashes)).astype(np.uint64))
+    starts = np.empty(np.count_nonzero(new) + 1, np.uint64)
+    starts[0] = 0
+    starts[1:] = np.flatnonzero(new)
+    starts[1:] += np.uint64(1)
+    count, hashes = len(hashes), hashes[starts]
+    starts[:-1] = starts[1:] - starts[:-1]  # from here on they are counts
+    starts[-1] = np.uint64(count) - starts[-1]
+    return Run(hashes, starts)
 
 
 def merge(runs: Sequence[Run], how: np.ufunc = np.add) -> Run:

@@ -69,7 +69,8 @@ def _estimated(held: Held, domain: Domain, world: World, precision: int) -> int:
         for keys in domain.blocks(held):
             _see(registers, scramble(keys), precision)
     else:
-        _see(registers, scramble(digests(list(domain.strings(held)))), precision)
+        for strings in (list(domain.strings(held)), *(piece[:].tolist() for piece, _ in held.pieces)):
+            _see(registers, scramble(digests(strings)), precision)
 
     def both(one: bytes, other: bytes) -> bytes:
         return zlib.compress(np.maximum(_read(one), _read(other)).tobytes(), 1)

@@ -1,11 +1,13 @@
-"""Which keys stand on several workers: found by fingerprints, at some 10 bits a key.
+"""Which keys stand on several workers: found by fingerprints, at less than 10 bits a key.
 
 The range of hashes is cut into slots, 16 to 32 for each key there is, and every owner looks after a stretch of slots.
 
-1. Each worker tells the owners in which slots it has a key: sorted numbers, coded by their gaps (9.8 bits a key).
-2. The owner answers which of them another worker has a key in too (0.4 bits): near one in twenty, by chance alone.
-3. For those, eight more bits of the hash follow, in the same order, so that nothing else has to be said (0.4 bits).
+1. Each worker tells the owners in which slots it has a key: sorted numbers, coded by their gaps (9.1 bits a key).
+2. The owner answers which of them another worker has a key in too (0.3 bits): one in thirty, by chance alone.
+3. For those, eight more bits of the hash follow, in the same order, so that nothing else has to be said (0.2 bits).
 4. The owner answers again. By chance one key in some 5 000 is left: it moves as it is, with the truly shared ones.
+
+The bits are those of ten workers with a million 64-bit keys each.
 
 A key that is not left is on one worker only, or its counts cannot add up to what is asked for. No key is lost, whatever
 its hash: chance costs bytes, not truth.
@@ -28,7 +30,8 @@ from penstock.exchange.world import World
 
 __all__ = ["LAP", "shared"]
 
-LAP = 1 << 20  # keys of a worker at a time: an owner's table of slots is then 16 to 32 MiB
+LAP = 1 << 20  # keys of a worker at a time, so that little is held beside them
+TABLE = 1 << 20  # slots at a time: their table stays in the cache
 MORE = 8  # bits of the second look
 
 Mask = npt.NDArray[np.bool_]
@@ -108,10 +111,18 @@ def _meetings(heard: Sequence[Slots], weights: Sequence[UInts | None], width: in
     """For each worker, which of its slots hold keys of others too, and enough of them."""
     plain = all(some is None for some in weights)
     needed = max(2, min(at_least, len(heard) + 1)) if plain else 2
-    workers: npt.NDArray[Any] = np.zeros(width, np.uint8 if len(heard) < 255 else np.uint16)
-    for slots in heard:
-        workers[slots] += 1  # a slot that one worker names twice counts once: the sum is taken before it is put back
-    met = [workers[slots] >= needed for slots in heard]
+    met = [np.empty(len(slots), np.bool_) for slots in heard]
+    edges = np.arange(0, width + TABLE, TABLE)
+    cuts = [np.searchsorted(slots, edges).tolist() for slots in heard]
+    workers: npt.NDArray[Any] = np.empty(min(width, TABLE), np.uint8 if len(heard) < 255 else np.uint16)
+    for number, edge in enumerate(edges[:-1]):
+        workers.fill(0)
+        parts = [slice(*some[number : number + 2]) for some in cuts]
+        places = [slots[part].astype(np.intp) - edge for slots, part in zip(heard, parts, strict=True)]
+        for place in places:
+            workers[place] += 1  # a slot that one worker names twice counts once: its sum is put back, not added
+        for mask, part, place in zip(met, parts, places, strict=True):
+            mask[part] = workers[place] >= needed
     if plain:
         return met
 

@@ -27,9 +27,11 @@ from penstock.exchange.world import World
 __all__ = ["Look", "Mode", "look_around", "mode", "pays", "sum_of", "top"]
 
 FEW = 4096  # keys that are not worth a plan
-SAMPLE = 2048  # keys of all workers, of the same stretch of hashes on each, to see how many are shared
+SAMPLE = 1024  # keys of all workers, of the same stretch of hashes on each, to see how many are shared
+COARSE = 24  # bits of a hash in the sample, which is for an estimate only
+WORKERS = 20  # bits for the number of workers, below the count, in one number that adds up both
 CANDIDATES = 1 << 16  # keys that are worth asking everyone for
-FINGERPRINT = 10.6  # bits a key, all looks and answers together (10 workers; measured in bench/exchange.py)
+FINGERPRINT = 9.7  # bits a key, all looks and answers together: ten workers with a million 64-bit keys each
 
 
 class Mode(NamedTuple):
@@ -136,24 +138,26 @@ def look_around(counted: Counted, world: World, k: int, rows: int) -> Look:
     for run in counted.sections():
         few = run.take(slice(many)) if run.counts is None else best(run, many, counted.bits)
         frequent = best(merge([frequent, few]), many, counted.bits)
-    sample = counted.section(0, min((SAMPLE << counted.bits) // max(rows, 1), 1 << counted.bits))
-    present = Run(sample.hashes, None, sample.keys)
+    width = ((min(SAMPLE, rows // 256) << counted.bits) // max(rows, 1)).bit_length()
+    sample = counted.section(0, 1 << width)
+    coarse = sample.hashes >> np.uint64(max(0, width - COARSE))
+    sampled = Run(coarse, sample.times() * np.uint64(1 << WORKERS) + np.uint64(1))
 
     def both(one: bytes, other: bytes) -> bytes:
         (a, *runs_a), (b, *runs_b) = split(one), split(other)
         sizes = _sizes(a), _sizes(b)
-        heavy, sums, presence = (merge([unpack_run(x), unpack_run(y)]) for x, y in zip(runs_a, runs_b, strict=True))
+        heavy, sampled = (merge([unpack_run(x), unpack_run(y)]) for x, y in zip(runs_a, runs_b, strict=True))
         together = struct.pack("<QQ", sizes[0][0] + sizes[1][0], max(sizes[0][1], sizes[1][1]))
-        return join([together, *map(pack_run, (best(heavy, many, counted.bits), sums, presence))])
+        return join([together, *map(pack_run, (best(heavy, many, counted.bits), sampled))])
 
     sizes = struct.pack("<QQ", counted.entries, counted.entries)
-    runs = map(pack_run, (frequent, sample, present))
+    runs = map(pack_run, (frequent, sampled))
     packed, *runs_ = split(world.reduce("look", join([sizes, *runs]), both))
-    heavy, sums, presence = map(unpack_run, runs_)
+    heavy, sampled = map(unpack_run, runs_)
     entries, most = _sizes(packed)
     floor = int(np.partition(heavy.times(), len(heavy) - k)[len(heavy) - k]) if len(heavy) >= k else 1
-    workers = presence.times()
-    left = workers[(workers > 1) & (sums.times() >= floor)].sum()
+    workers = sampled.times() % np.uint64(1 << WORKERS)
+    left = workers[(workers > 1) & (sampled.times() >> np.uint64(WORKERS) >= floor)].sum()
     return Look(entries, most, floor, float(left / workers.sum()) if len(workers) else 1.0)
 
 

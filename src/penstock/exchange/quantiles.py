@@ -1,13 +1,14 @@
 """Quantiles without a shuffle: all count how many of their values are below some pivots, until few values are left.
 
 Each worker sorts its own values. In a round all agree on pivots, taken evenly from what everyone has between the bounds
-that are known, and add up how many values are below and at each: that leaves one part in some 300. What is left at last
-is small enough to be gathered. How wide the values range does not matter; several quantiles share the rounds.
+that are known, and add up how many values are below and at each: that leaves about one part in a thousand. What is left
+at last is small enough to be gathered. How wide the values range does not matter; several quantiles share the rounds.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,8 +20,8 @@ import numpy.typing as npt
 from penstock.errors import UsageError
 from penstock.exchange.columns import join, pack_numbers, pack_strings, split, unpack_numbers, unpack_strings
 from penstock.exchange.gaps import pack_gaps, unpack_gaps
-from penstock.exchange.shelf import MEMORY, Shelf, sorted_runs
-from penstock.exchange.values import Domain, Held, agree, hold
+from penstock.exchange.shelf import MEMORY, Shelf, Strings, sorted_runs
+from penstock.exchange.values import Domain, Held, agree, hold, sorted_strings
 from penstock.exchange.world import World
 
 __all__ = ["median", "quantiles"]
@@ -117,7 +118,7 @@ class Ordered:
         """How many values are less than each key; with "right", not greater."""
         total = np.zeros(len(keys), np.uint64)
         for run, ends in self.runs:
-            places = np.searchsorted(run, keys, side)
+            places = _places(run, keys, side)
             total += (places if ends is None else np.concatenate([[0], ends])[places]).astype(np.uint64)
         return total
 
@@ -125,10 +126,11 @@ class Ordered:
         """Keys within the window, `many` or fewer of each run or all, each with how many values it stands for."""
         parts = []
         for run, ends in self.runs:
-            start = 0 if window.low is None else int(np.searchsorted(run, window.low, "right"))
-            stop = len(run) if window.high is None else int(np.searchsorted(run, window.high, "left"))
+            start = 0 if window.low is None else int(_places(run, [window.low], "right")[0])
+            stop = len(run) if window.high is None else int(_places(run, [window.high], "left")[0])
             if ends is not None:
-                parts.append(_thin(run[start:stop], np.diff(ends, prepend=0)[start:stop], many))
+                places, counts = _even(np.diff(ends, prepend=0)[start:stop], many)
+                parts.append(_thin(run[start + places], counts, many))
             elif many is None or stop - start <= many:
                 parts.append((run[start:stop], np.ones(stop - start, np.int64)))
             else:
@@ -169,10 +171,8 @@ def _ordered(held: Held, domain: Domain, shelf: Shelf, memory: int) -> Ordered:
         rows = sum(map(len, held.arrays))
         runs = [run if len(run) == rows else shelf.keep(run) for run in sorted_runs(domain.blocks(held), rows, memory)]
         return Ordered([(run, None) for run in runs] or [(np.empty(0, np.uint64), None)])
-    tally = sorted(domain.strings(held).items())
-    keys = np.empty(len(tally), object)
-    keys[:] = [key for key, _ in tally]
-    return Ordered([(keys, np.cumsum([times for _, times in tally], dtype=np.int64))])
+    pieces: list[tuple[Any, Array]] = [*held.pieces, sorted_strings(domain.strings(held))]
+    return Ordered([(strings, np.cumsum(counts, dtype=np.int64)) for strings, counts in pieces])
 
 
 def _select(ordered: Ordered, world: World, ranks: Sequence[int], domain: Domain) -> list[Any]:
@@ -237,15 +237,29 @@ def _counted(ordered: Ordered, world: World, pivots: list[Array]) -> list[tuple[
 
 def _thin(keys: Array, counts: Array, many: int | None) -> tuple[Array, Array]:
     """No more than `many` of sorted keys, evenly by what they stand for."""
-    if many is None:
-        return keys, counts
-    if keys.dtype == object and len(keys):
+    if many is not None and keys.dtype == object and len(keys):
         many = max(1, min(many, TEXT * len(keys) // max(1, sum(map(len, keys.tolist())))))
-    if len(keys) <= many:
-        return keys, counts
+    places, counts = _even(counts, many)
+    return keys[places], counts
+
+
+def _even(counts: Array, many: int | None) -> tuple[Array, Array]:
+    """Which of sorted keys to take, and how many values each then stands for."""
+    if many is None or len(counts) <= many:
+        return np.arange(len(counts)), counts
     ends = np.cumsum(counts)
     chosen = np.unique(np.searchsorted(ends, (2 * np.arange(many) + 1) * int(ends[-1]) // (2 * many), "right"))
-    return keys[chosen], np.diff(ends[chosen], prepend=0)
+    return chosen, np.diff(ends[chosen], prepend=0)
+
+
+def _places(run: Any, keys: Any, side: Literal["left", "right"]) -> Array:
+    """Where keys would stand in a sorted run."""
+    if isinstance(run, Strings):
+        return np.array([(bisect_left if side == "left" else bisect_right)(run, key) for key in keys], np.int64)
+    if run.dtype == object and isinstance(keys, list):
+        keys = np.array(keys, object)
+    places: Array = np.searchsorted(run, keys, side)
+    return places
 
 
 def _written(windows: list[tuple[Array, Array]]) -> bytes:

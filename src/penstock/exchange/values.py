@@ -17,15 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import PenstockError, UsageError
-from penstock.exchange.shelf import Shelf
+from penstock.exchange.shelf import Shelf, Strings
 from penstock.exchange.world import World
 
-__all__ = ["Domain", "Held", "agree", "hold"]
+__all__ = ["Domain", "Held", "agree", "hold", "sorted_strings"]
 
 Array = npt.NDArray[Any]
 
 BATCH = 1 << 16  # values at a time, where they come one by one
 SIGN = np.uint64(1 << 63)
+ENTRY = 160  # bytes that a string takes in a Counter, beside its letters
 EXACT = 1 << 53  # integers up to here are floats too
 
 #: The kinds that have one meaning together, and which.
@@ -39,13 +40,14 @@ class Held:
     kinds: set[str] = field(default_factory=set)
     arrays: list[Array] = field(default_factory=list)  # int64, uint64, float64, bool
     tally: Counter[Any] = field(default_factory=Counter)  # byte strings, and integers that no 64 bits hold
+    pieces: list[tuple[Strings, Array]] = field(default_factory=list)  # strings in files, each with its counts
     nulls: int = 0
     rows: int = 0
     least: int | None = None
     greatest: int | None = None
     wrong: str = ""
 
-    def add(self, kind: str, values: Array) -> None:
+    def add(self, kind: str, values: Array, shelf: Shelf) -> None:
         """Take a chunk of one kind."""
         self.kinds.add(kind)
         self.rows += len(values)
@@ -55,6 +57,13 @@ class Held:
             self.greatest = greatest if self.greatest is None else max(greatest, self.greatest)
         if values.dtype.kind == "O":
             self.tally.update(values.tolist())
+            length = sum(map(len, values)) / len(values) if kind != "int" else 0
+            if kind != "int" and not shelf.holds(len(self.tally) * (length + ENTRY)):
+                strings, counts = sorted_strings(self.tally)
+                column = shelf.strings()
+                column.add(strings)
+                self.pieces.append((column.array(), counts))
+                self.tally.clear()
         else:
             self.arrays.append(values)
 
@@ -115,6 +124,13 @@ class Domain:
         return np.int64(value).view(self.kind)
 
 
+def sorted_strings(tally: Counter[bytes]) -> tuple[Array, Array]:
+    """Byte strings in order, and how often each occurs."""
+    keys = np.empty(len(tally), object)
+    keys[:] = sorted(tally)
+    return keys, np.fromiter(map(tally.__getitem__, keys), np.uint64, len(keys))
+
+
 def hold(values: Any, shelf: Shelf) -> Held:
     """Read a worker's values. What is wrong with them is kept for `agree`, so that all workers stop together."""
     held = Held()
@@ -122,7 +138,7 @@ def hold(values: Any, shelf: Shelf) -> Held:
         for chunk in _chunks(values):
             for kind, array in _sorted_out(chunk, held):
                 if len(array):
-                    held.add(kind, array if array is chunk else shelf.keep(array))
+                    held.add(kind, array if array is values else shelf.keep(array), shelf)
     except PenstockError as error:
         held.wrong = str(error)
     return held
@@ -137,7 +153,7 @@ def agree(held: Held, world: World) -> Domain:
         "nulls": held.nulls,
         "least": held.least,
         "greatest": held.greatest,
-        "wrong": f"worker {world.id}: {held.wrong}" if held.wrong else "",
+        "wrong": f"the values of worker {world.id}: {held.wrong}" if held.wrong else "",
     }
     all_ = json.loads(world.reduce("kinds", json.dumps(mine).encode(), _both))
     if all_["wrong"]:
@@ -212,9 +228,10 @@ def _sorted_out(chunk: Any, held: Held) -> Iterator[tuple[str, Array]]:
     if not isinstance(chunk, np.ndarray):
         yield from _of_objects(list(chunk), held)
         return
-    if isinstance(chunk, np.ma.MaskedArray):
-        held.nulls += int(np.ma.getmaskarray(chunk).sum())
-        chunk = chunk.compressed()
+    if hasattr(chunk, "compressed"):  # a masked array; its module takes 30 ms to import, and few have one
+        there = chunk.compressed()
+        held.nulls += chunk.size - len(there)
+        chunk = there
     if chunk.ndim > 1:
         chunk = chunk.reshape(-1)
     kind = chunk.dtype.kind

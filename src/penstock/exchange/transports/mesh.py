@@ -49,7 +49,7 @@ class Trust:
     server: ssl.SSLContext | None = None
     client: ssl.SSLContext | None = None
     greeting: float = 5.0  # seconds for a stranger to become a worker
-    strangers: int = 256  # connections at a time that are not yet proved
+    strangers: int = 256  # connections at a time that are not yet proved, beyond one for each worker
 
     def proof(self, role: bytes, *said: bytes) -> bytes:
         """What only a holder of the secret can say."""
@@ -89,7 +89,7 @@ class Mesh:
         self._met: set[int] = set()
         self._locks = [threading.Lock() for _ in addresses]
         self._heard: dict[int, float] = {}
-        self._strangers = threading.BoundedSemaphore(trust.strangers)
+        self._strangers = threading.BoundedSemaphore(trust.strangers + len(addresses))
         self._incoming: set[socket.socket] = set()
         self._over = threading.Event()
         for work in (self._accept, self._beat):
@@ -135,7 +135,7 @@ class Mesh:
         self._arrived.put(EOFError("the run is over"))
         _shut(self._listener)
         for to, connection in list(self._outgoing.items()):
-            if _writable(connection) and self._locks[to].acquire(blocking=False):
+            if _ready(connection, select.POLLOUT) and self._locks[to].acquire(blocking=False):
                 with contextlib.suppress(OSError):
                     connection.sendall(LENGTH.pack(BYE))
                 self._locks[to].release()
@@ -149,7 +149,7 @@ class Mesh:
         if to in self._outgoing:
             # Nothing ever comes back on it, so if there is something to read, the other side is gone. Without this look
             # the first frame after its end would vanish in the kernel without an error.
-            if not select.select([self._outgoing[to]], [], [], 0)[0]:
+            if not _ready(self._outgoing[to], select.POLLIN):
                 return self._outgoing[to]
             self._hang_up(to)
         address = self._addresses[to]
@@ -157,7 +157,7 @@ class Mesh:
         connection: socket.socket = plain
         try:
             # A listener whose worker is about to be started again takes the connection and says nothing yet.
-            plain.settimeout(max(0.1, min(end - time.monotonic(), self._trust.greeting)))
+            plain.settimeout(max(0.1, end - time.monotonic()))
             plain.connect(address)
             if plain.family == socket.AF_INET:
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -196,9 +196,9 @@ class Mesh:
             for to, connection in list(self._outgoing.items()):
                 if self._locks[to].acquire(blocking=False):  # a frame on its way is a sign of life by itself
                     try:
-                        if _writable(connection):
+                        if _ready(connection, select.POLLOUT):
                             connection.sendall(LENGTH.pack(0))
-                    except (OSError, ValueError):
+                    except OSError:
                         self._hang_up(to)
                     finally:
                         self._locks[to].release()
@@ -290,9 +290,14 @@ def _exactly(connection: socket.socket, length: int, until: float | None = None)
     return bytes(data)
 
 
-def _writable(connection: socket.socket) -> bool:
-    """Whether a few bytes can be sent without waiting."""
-    return bool(select.select([], [connection], [], 0)[1])
+def _ready(connection: socket.socket, event: int) -> bool:
+    """Whether there is something to read, or room to write a few bytes; also when the connection is broken."""
+    poller = select.poll()
+    try:
+        poller.register(connection, event)
+    except ValueError:  # closed
+        return True
+    return bool(poller.poll(0))
 
 
 def _shut(connection: socket.socket) -> None:

@@ -9,13 +9,16 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from penstock.errors import UsageError
 from penstock.exchange.transports.mesh import Address, Trust
 from penstock.exchange.transports.supervise import Plan, supervise
 from penstock.exchange.world import World
 
 __all__ = ["run"]
+
+LONGEST_FOLDER: Final = 100  # the path of a Unix socket has at most 107 bytes
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -43,6 +46,8 @@ def run(
         start: "fork" shares the parts with the workers; "spawn" where the calling process runs threads that hold locks.
     """
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder:  # mode 0700
+        if len(folder) > LONGEST_FOLDER:
+            raise UsageError(f"{folder} is too long for the path of a socket", 'set TMPDIR, or take transport="tcp"')
         addresses: list[Address] = [str(Path(folder, str(worker))) for worker in range(len(parts))]
         listeners = []
         for address in addresses:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -53,6 +54,11 @@ class Plan(Generic[P, R]):
 
 def supervise(plan: Plan[P, R], parts: Sequence[P]) -> list[R]:
     """Run `plan.fn` on every part, in a process each; no process is left, whatever happens."""
+    if plan.start != "fork" and "<" in getattr(plan.fn, "__qualname__", ""):
+        raise UsageError(
+            f"{plan.fn.__qualname__} cannot be found by a process that is started anew",
+            'give a function at the top of a file, or start="fork"',
+        )
     if plan.forgiving and plan.checkpoint is None:
         raise UsageError("a worker can come back only with what it has kept", "give checkpoint=")
     team = _Team(replace(plan, run=secrets.token_hex(8)), parts)
@@ -118,7 +124,10 @@ class _Team(Generic[P, R]):
             args=(self._plan, worker, self._parts[worker], theirs, others, self._starts[worker] > 1),
             name=f"penstock worker {worker}",
         )
-        process.start()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of any fork in a process with threads; `start` says when to take "spawn".
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
         theirs.close()
         self._members[worker] = process, ours
         self._hosts[worker] = worker

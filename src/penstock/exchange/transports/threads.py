@@ -5,6 +5,7 @@ For tests and for small data; Python's lock lets one of them compute at a time.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,11 @@ R = TypeVar("R")
 
 
 def run(
-    fn: Callable[[P, World], R], parts: Sequence[P], *, timeout: float = 60.0, checkpoint: str | None = None
+    fn: Callable[[P, World], R],
+    parts: Sequence[P],
+    *,
+    timeout: float = 60.0,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> list[R]:
     """Run every worker in a thread; the first error of one ends all of them."""
     doors = [_Door(timeout) for _ in parts]
