@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -133,6 +135,26 @@ def test_a_local_function_cannot_be_spawned() -> None:
             UsageError, match=r"<lambda> cannot be found by a(nother)? process.*give a function at the top"
         ):
             ex.run(lambda part, world: None, [1], **options)
+
+
+@needs_mpi
+def test_a_rank_that_fails_ends_all(tmp_path: Path) -> None:
+    """In a program that `mpirun` started, an error that nobody catches is shown, and no rank waits for the timeout."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from penstock.exchange.transports import mpi\n"
+        "world = mpi.world(timeout=50)\n"
+        "if world.id == 1:\n"
+        "    raise ValueError('no such part')\n"
+        "world.gather('all', b'')\n"
+    )
+    mpirun = Path(sys.executable).with_name("mpirun")
+    began = time.monotonic()
+    ended = subprocess.run([mpirun, "-n", "3", sys.executable, program], capture_output=True, text=True)
+
+    assert ended.returncode != 0
+    assert "ValueError: no such part" in ended.stderr
+    assert time.monotonic() - began < 30
 
 
 def test_a_parcel_keeps_values_as_they_are() -> None:

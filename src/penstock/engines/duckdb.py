@@ -262,6 +262,7 @@ class DuckDBEngine:
     def branch(self) -> Iterator[DuckDBEngine]:
         """A cursor: it sees the same tables, and shares the memory and the threads."""
         with DuckDBEngine.of(self.connection.cursor()) as beside:
+            beside.connection.execute(_BAR)
             yield beside
 
     def close(self) -> None:

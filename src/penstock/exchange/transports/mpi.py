@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from penstock.errors import EngineError, MissingExtra, UsageError
@@ -37,7 +38,7 @@ LONGEST_PAUSE: Final = 0.001
 def world(
     *, timeout: float = 60.0, checkpoint: str | os.PathLike[str] | None = None, run: str = "", comm: Any = None
 ) -> World:
-    """The world of this rank.
+    """The world of this rank. An exception that nobody catches ends all ranks from now on.
 
     Args:
         timeout: Seconds that a rank waits for another before it gives up.
@@ -51,6 +52,7 @@ def world(
         raise MissingExtra.of("mpi4py", "mpi") from None
     comm = MPI.COMM_WORLD if comm is None else comm
     ends = _Ends(MPI, comm, timeout)
+    _abort_on_error(comm)
     return World(
         comm.Get_rank(),
         comm.Get_size(),
@@ -61,6 +63,19 @@ def world(
         run=run,
         buffered=True,
     )
+
+
+def _abort_on_error(comm: Any) -> None:
+    """Else a rank that fails would wait in MPI's end for the others, and they for it until `timeout`."""
+    shown = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        shown(kind, error, trace)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        comm.Abort(1)
+
+    sys.excepthook = hook
 
 
 class _Ends:
