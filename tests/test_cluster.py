@@ -19,7 +19,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from examples.clickstream.generate import generate
 
 import penstock as ps
 from penstock.catalog import PATTERNS
@@ -167,6 +166,8 @@ def write_events(folder: Path) -> None:
 
 def test_the_clickstream_job_writes_the_same_lake_on_the_cluster(cluster, tmp_path):
     """The job on two workers gives the rows that it gives on DuckDB; the refused ones too, with file and line."""
+    from examples.clickstream.generate import generate  # not above: processes of their own import this file from here
+
     generate(tmp_path / "data", 300_000, seed=5)
     lakes = []
     for name, target in (("duckdb", "duckdb"), ("cluster", cluster.url)):

@@ -7,6 +7,7 @@ at last is small enough to be gathered. How wide the values range does not matte
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -31,6 +32,7 @@ Array = npt.NDArray[Any]
 PIVOTS = 1024  # of all quantiles together
 GATHERED = 2048  # values that are left, of all quantiles together
 TEXT = 1 << 16  # bytes of pivots that are strings
+_GOLDEN, _ROOT = 0.6180339887498949, 0.41421356237309515  # multiples of the first lie evenly between 0 and 1
 
 
 def median(
@@ -122,20 +124,26 @@ class Ordered:
             total += (places if ends is None else np.concatenate([[0], ends])[places]).astype(np.uint64)
         return total
 
-    def between(self, window: Window, many: int | None) -> tuple[Array, Array]:
-        """Keys within the window, `many` or fewer of each run or all, each with how many values it stands for."""
+    def between(self, window: Window, many: int | None, luck: float) -> tuple[Array, Array]:
+        """Keys within the window, all or this worker's share of `many`, each with how many values it stands for.
+
+        A share is that of the window's values, rounded up or down by luck. So all shares together are about `many`, and
+        in the tree that puts them together nobody gets more than twice what others get.
+        """
         parts = []
         for run, ends in self.runs:
             start = 0 if window.low is None else int(_places(run, [window.low], "right")[0])
             stop = len(run) if window.high is None else int(_places(run, [window.high], "left")[0])
+            counts = np.ones(stop - start, np.int64) if ends is None else np.diff(ends, prepend=0)[start:stop]
+            share = None if many is None else int(many * int(counts.sum()) / window.inside + luck)
             if ends is not None:
-                places, counts = _even(np.diff(ends, prepend=0)[start:stop], many)
-                parts.append(_thin(run[start + places], counts, many))
-            elif many is None or stop - start <= many:
-                parts.append((run[start:stop], np.ones(stop - start, np.int64)))
+                places, counts = _even(counts, share)
+                parts.append(_thin(run[start + places], counts, share))
+            elif share is None or stop - start <= share:
+                parts.append((run[start:stop], counts))
             else:
-                chosen = start + (2 * np.arange(many) + 1) * (stop - start) // (2 * many)
-                parts.append((run[chosen], np.full(many, (stop - start) // many)))
+                chosen = start + (2 * np.arange(share) + 1) * (stop - start) // (2 * max(share, 1))
+                parts.append((run[chosen], np.full(share, (stop - start) // max(share, 1))))
         keys = np.concatenate([keys for keys, _ in parts])
         order = np.argsort(keys, kind="stable")
         return keys[order], np.concatenate([counts for _, counts in parts])[order]
@@ -179,11 +187,13 @@ def _select(ordered: Ordered, world: World, ranks: Sequence[int], domain: Domain
     """The keys at the ranks; what is not found yet is looked for in windows that shrink."""
     found: dict[int, Any] = {}
     windows = {rank: Window(None, None, 0, domain.rows) for rank in ranks}
+    rounds = itertools.count()
     while windows:
+        luck = (world.id * _GOLDEN + next(rounds) * _ROOT) % 1.0
         places = list({window.before: window for window in windows.values()}.values())
         many = max(16, PIVOTS // len(places))
         whole = [window.inside <= max(16, GATHERED // len(places)) for window in places]
-        pivots = _agreed(ordered, world, places, whole, many)
+        pivots = _agreed(ordered, world, places, whole, many, luck)
         mixed = [keys for (keys, _), all_ in zip(pivots, whole, strict=True) if not all_]
         counts = iter(_counted(ordered, world, mixed) if mixed else [])
         for window, all_, (keys, times) in zip(places, whole, pivots, strict=True):
@@ -206,11 +216,11 @@ def _select(ordered: Ordered, world: World, ranks: Sequence[int], domain: Domain
 
 
 def _agreed(
-    ordered: Ordered, world: World, places: list[Window], whole: list[bool], many: int
+    ordered: Ordered, world: World, places: list[Window], whole: list[bool], many: int, luck: float
 ) -> list[tuple[Array, Array]]:
     """Pivots of all workers for each window, or all that is in it."""
     limits = [None if all_ else many for all_ in whole]
-    mine = [ordered.between(window, limit) for window, limit in zip(places, limits, strict=True)]
+    mine = [ordered.between(window, limit, luck) for window, limit in zip(places, limits, strict=True)]
 
     def both(one: bytes, other: bytes) -> bytes:
         merged = []
@@ -237,7 +247,7 @@ def _counted(ordered: Ordered, world: World, pivots: list[Array]) -> list[tuple[
 
 def _thin(keys: Array, counts: Array, many: int | None) -> tuple[Array, Array]:
     """No more than `many` of sorted keys, evenly by what they stand for."""
-    if many is not None and keys.dtype == object and len(keys):
+    if many and keys.dtype == object and len(keys):
         many = max(1, min(many, TEXT * len(keys) // max(1, sum(map(len, keys.tolist())))))
     places, counts = _even(counts, many)
     return keys[places], counts
@@ -247,6 +257,8 @@ def _even(counts: Array, many: int | None) -> tuple[Array, Array]:
     """Which of sorted keys to take, and how many values each then stands for."""
     if many is None or len(counts) <= many:
         return np.arange(len(counts)), counts
+    if not many:
+        return np.arange(0), counts[:0]
     ends = np.cumsum(counts)
     chosen = np.unique(np.searchsorted(ends, (2 * np.arange(many) + 1) * int(ends[-1]) // (2 * many), "right"))
     return chosen, np.diff(ends[chosen], prepend=0)
