@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from penstock.cli.amounts import amount, clock, size
+from penstock.amounts import amount, clock, size
 
 __all__ = ["watching"]
 

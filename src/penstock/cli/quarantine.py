@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.amounts import amount
+from penstock.amounts import amount
 from penstock.cli.main import COMMANDS
 from penstock.cli.options import FORMATS
 from penstock.cli.runs import folder_option, json_option

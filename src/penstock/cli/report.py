@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from penstock.cli.amounts import amount, clock, size
+from penstock.amounts import amount, clock, size
 
 __all__ = ["report", "table"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from penstock.cli.amounts import amount, clock
+from penstock.amounts import amount, clock
 from penstock.cli.main import COMMANDS
 
 __all__ = ["diff", "folder_option", "json_option", "runs", "show"]

@@ -13,7 +13,7 @@ from penstock import sql
 from penstock.engines.engine import Engine, Table
 from penstock.engines.files import NULL_PARTITION, partition_of, resolve
 from penstock.engines.operators import Operator
-from penstock.plans.estimates import NOTHING, UNKNOWN, Estimate, exact, modelled
+from penstock.plans.figures import NOTHING, UNKNOWN, Figure, exact, modelled
 from penstock.plans.scans import Condition, scanned
 from penstock.plans.steps import Step
 
@@ -63,7 +63,7 @@ def _step(at: Operator) -> Step:
     return Step(names.get(at.name, how), "narrow", (), rows, NOTHING, how)
 
 
-def _rows(at: Operator) -> Estimate:
+def _rows(at: Operator) -> Figure:
     guess = at.info.get("Estimated Cardinality")
     if at.name.endswith(("ARROW_SCAN", "SEQ_SCAN", "RANGE")) and guess:
         return exact(int(guess))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from penstock.engines.notes import notes_of
 from penstock.plans import duckdb_steps, render, spark_steps
-from penstock.plans.estimates import Estimate, total
+from penstock.plans.figures import Figure, total
 from penstock.plans.steps import Step
 from penstock.tables import engine_of, is_table, query
 
@@ -26,7 +26,7 @@ class Plan(NamedTuple):
     """What patterns chose, and why."""
 
     @property
-    def moved_bytes(self) -> Estimate:
+    def moved_bytes(self) -> Figure:
         """What all steps move."""
         return total(step.moved_bytes for step in self.steps)
 

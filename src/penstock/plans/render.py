@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from penstock.plans.estimates import Estimate
+from penstock.amounts import about, size
+from penstock.plans.figures import Figure
 from penstock.plans.steps import Step
 
 if TYPE_CHECKING:
     from penstock.plans.plan import Plan
 
-__all__ = ["amount", "size", "text"]
+__all__ = ["text"]
 
 KINDS = {"narrow": "narrow", "wide": "WIDE", "broadcast": "BROADCAST"}
 
@@ -44,10 +45,10 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f" note: {note}"
 
 
-def _told(estimate: Estimate) -> str:
+def _told(estimate: Figure) -> str:
     if estimate.mid is None:
-        return "?" if estimate.high is None else f"<= {amount(estimate.high)}"
-    return f"{'=' if estimate.basis == 'exact' else '~'}{amount(estimate.mid)}"
+        return "?" if estimate.high is None else f"<= {about(estimate.high)}"
+    return f"{'=' if estimate.basis == 'exact' else '~'}{about(estimate.mid)}"
 
 
 def _moved(step: Step) -> str:
@@ -63,27 +64,3 @@ def _how(step: Step) -> str:
     parts = [("file", scan.files_read, scan.files), ("row group", scan.row_groups_read, scan.row_groups)]
     said = [f"{read} of {of} {name}s" for name, read, of in [*parts, ("column", scan.columns_read, scan.columns)]]
     return f"{step.how}: {', '.join(said)}, {size(scan.read_bytes)} read, {size(scan.skipped_bytes)} skipped"
-
-
-def amount(number: float) -> str:
-    """A count.
-
-    >>> amount(950), amount(128_200_000)
-    ('950', '128.2 M')
-    """
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "K")):
-        if number >= limit:
-            return f"{number / (1e3 if unit == 'K' else limit):.1f} {unit}"
-    return f"{number:.0f}"
-
-
-def size(number: float) -> str:
-    """Bytes, in powers of a thousand.
-
-    >>> size(999), size(1500), size(9_613_742_080)
-    ('999 B', '1.5 KB', '9.6 GB')
-    """
-    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "KB")):
-        if number >= limit:
-            return f"{number / limit:.1f} {unit}"
-    return f"{number:.0f} B"

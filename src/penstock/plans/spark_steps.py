@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from penstock.engines.engine import Engine, Table
 from penstock.engines.operators import Operator
-from penstock.plans.estimates import NOTHING, UNKNOWN, Estimate, exact
+from penstock.plans.figures import NOTHING, UNKNOWN, Figure, exact
 from penstock.plans.scans import Condition, scanned
 from penstock.plans.steps import Step
 
@@ -95,7 +95,7 @@ def _scan(at: Operator) -> Step:
     columns = list(_fields(text.partition("ReadSchema: struct<")[2]))
     scan = scanned(paths, paths, columns, list(_conditions(text)))
     pruned = "PartitionFilters: []" not in text
-    rows = Estimate(0, None, scan.rows, "model") if pruned or "DataFilters: []" not in text else exact(scan.rows)
+    rows = Figure(0, None, scan.rows, "model") if pruned or "DataFilters: []" not in text else exact(scan.rows)
     return Step(f"read {_place(paths)}", "narrow", (), rows, NOTHING, "parquet", scan)
 
 

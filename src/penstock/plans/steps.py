@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from penstock.plans.estimates import UNKNOWN, Estimate
+from penstock.plans.figures import UNKNOWN, Figure
 from penstock.plans.scans import Scan
 
 __all__ = ["Step"]
@@ -18,9 +18,9 @@ class Step(NamedTuple):
     name: str
     kind: Kind
     keys: tuple[str, ...] = ()
-    rows: Estimate = UNKNOWN
+    rows: Figure = UNKNOWN
     """How many rows come out."""
-    moved_bytes: Estimate = UNKNOWN
+    moved_bytes: Figure = UNKNOWN
     """What crosses a shuffle for it on Spark; on one machine, what is put in order or into a hash table anew."""
     how: str = ""
     """What the engine calls it."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["NOTHING", "UNKNOWN", "Estimate", "exact", "modelled", "total"]
+__all__ = ["NOTHING", "UNKNOWN", "Figure", "exact", "modelled", "total"]
 
 Basis = Literal["exact", "sample", "model", "unknown"]
 
 
-class Estimate(NamedTuple):
+class Figure(NamedTuple):
     """A number between two others: known, sampled, the engine's guess, or not known."""
 
     low: float | None
@@ -23,38 +23,38 @@ class Estimate(NamedTuple):
         return self._asdict()
 
 
-UNKNOWN = Estimate(None, None, None, "unknown")
+UNKNOWN = Figure(None, None, None, "unknown")
 
 
-def exact(number: float) -> Estimate:
+def exact(number: float) -> Figure:
     """A number that is known.
 
     >>> exact(3)
-    Estimate(low=3, mid=3, high=3, basis='exact')
+    Figure(low=3, mid=3, high=3, basis='exact')
     """
-    return Estimate(number, number, number, "exact")
+    return Figure(number, number, number, "exact")
 
 
 NOTHING = exact(0)
 
 
-def modelled(mid: float, *, low: float = 0, high: float | None = None) -> Estimate:
+def modelled(mid: float, *, low: float = 0, high: float | None = None) -> Figure:
     """The engine's own guess, and what it cannot be above or below."""
-    return Estimate(low, mid, high, "model")
+    return Figure(low, mid, high, "model")
 
 
-def total(estimates: Iterable[Estimate]) -> Estimate:
+def total(figures: Iterable[Figure]) -> Figure:
     """The sum, which is known no better than the least known of its parts.
 
     >>> total([exact(1), exact(2)]), total([exact(1), UNKNOWN])
-    (Estimate(low=3, mid=3, high=3, basis='exact'), Estimate(low=1, mid=None, high=None, basis='unknown'))
+    (Figure(low=3, mid=3, high=3, basis='exact'), Figure(low=1, mid=None, high=None, basis='unknown'))
     """
-    parts = list(estimates)
+    parts = list(figures)
     order = ("exact", "sample", "model", "unknown")
     basis: Any = max((part.basis for part in parts), key=order.index, default="exact")
     low = sum(part.low or 0 for part in parts)
     mids, highs = [part.mid for part in parts], [part.high for part in parts]
-    return Estimate(
+    return Figure(
         low,
         None if None in mids else sum(mid or 0 for mid in mids),
         None if None in highs else sum(high or 0 for high in highs),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["amount", "clock", "size"]
+__all__ = ["about", "amount", "clock", "size"]
 
 
 def amount(number: int | None) -> str:
@@ -14,7 +14,19 @@ def amount(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
-def size(number: int | None) -> str:
+def about(number: float) -> str:
+    """A count, to three or four digits.
+
+    >>> about(950), about(128_200_000)
+    ('950', '128.2 M')
+    """
+    for limit, scale, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "K")):
+        if number >= limit:
+            return f"{number / scale:.1f} {unit}"
+    return f"{number:.0f}"
+
+
+def size(number: float | None) -> str:
     """Bytes, in powers of a thousand.
 
     >>> size(999), size(1500), size(9_613_742_080)
