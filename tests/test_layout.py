@@ -25,7 +25,7 @@ ORDER = (
     ("dialect", "sql"),
     ("engines",),
     ("tables",),
-    ("addresses", "aggregates", "runs", "samples", "sides", "skew", "testing", "threads"),
+    ("addresses", "aggregates", "runs", "salting", "samples", "sides", "testing", "threads"),
     ("patterns", "lake"),
     ("jobs", "plans"),
     ("catalog", "cli"),

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.salting import Heavy, crowded, heavy_keys, reduced, salted, spread
 from penstock.samples import Sample, duplicated, expected_rows, forecast, matching, meet, repeats, take
 from penstock.sides import Meeting, On, meeting_of, note, pairs_of, same_engine
-from penstock.skew import Heavy, crowded, heavy_keys, reduced, salted, spread
 from penstock.tables import Table, engine_of
 
 __all__ = ["join"]

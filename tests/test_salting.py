@@ -63,7 +63,7 @@ def test_no_task_reads_twice_the_median_of_a_skewed_join(cluster):
     """With 60 % of 5 M rows on one key, "auto" keeps the largest task within twice the median, where a plain shuffle
     makes it more than 20 times; both give the same rows.
     """
-    command = [sys.executable, "-c", "import sys, test_skew as t; t.joins(sys.argv[1])", cluster.url]
+    command = [sys.executable, "-c", "import sys, test_salting as t; t.joins(sys.argv[1])", cluster.url]
     environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1"}
     done = subprocess.run(
         command, cwd=Path(__file__).parent, env=environment, stdout=subprocess.PIPE, text=True, check=True
