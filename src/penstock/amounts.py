@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["about", "amount", "clock", "size"]
+import math
+import re
+
+from penstock.errors import UsageError
+
+__all__ = ["about", "amount", "bytes_of", "clock", "size"]
+
+_PREFIXES = "KMGTP"
+_UNITS = {
+    "": 1, "B": 1,
+    **{f"{prefix}B": 1000**power for power, prefix in enumerate(_PREFIXES, 1)},
+    **{f"{prefix}IB": 1024**power for power, prefix in enumerate(_PREFIXES, 1)},
+}  # fmt: skip
 
 
 def amount(number: int | None) -> str:
@@ -40,6 +52,20 @@ def size(number: float | None) -> str:
             break
         left, unit = left / 1000, larger
     return f"{left:.0f} {unit}" if unit == "B" else f"{left:.1f} {unit}"
+
+
+def bytes_of(value: str | float) -> int:
+    """A size in bytes.
+
+    >>> bytes_of("256MB"), bytes_of("1.5 GiB"), bytes_of("100 TB"), bytes_of(1000)
+    (256000000, 1610612736, 100000000000000, 1000)
+    """
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    text = f"{value:f}" if plain else str(value)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    if not found or found[2].upper() not in _UNITS or float(found[1]) <= 0:
+        raise UsageError(f'"{value}" is not a size', 'write it like "256MB", "1GiB", or a number of bytes')
+    return max(1, round(float(found[1]) * _UNITS[found[2].upper()]))
 
 
 def clock(seconds: float) -> str:

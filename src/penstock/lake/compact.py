@@ -16,13 +16,13 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from penstock.amounts import bytes_of
 from penstock.engines.evolution import footers
 from penstock.engines.files import format_of, is_remote
 from penstock.engines.partitions import row_groups
 from penstock.errors import InputError, OutputError, UsageError
 from penstock.lake.swap import aside, held, sync, sync_tree
 from penstock.lake.versions import data_files, disk_errors, refuse_logged, replace
-from penstock.lake.write import bytes_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 from os import PathLike, fspath
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from penstock import sql
+from penstock.amounts import bytes_of
 from penstock.engines.evolution import wider
 from penstock.engines.files import filesystem, format_of, is_remote, partition_of, unknown
 from penstock.errors import UsageError
@@ -19,7 +19,7 @@ from penstock.lake.swap import clear_away
 from penstock.lake.versions import Target
 from penstock.tables import Table, columns, engine_of, resolve, resolve_in
 
-__all__ = ["Written", "bytes_of", "write"]
+__all__ = ["Written", "write"]
 
 MODES = ("error", "append", "overwrite", "overwrite_partitions")
 #: Formats, the ending of their files, and the compressions they know; the first is what is taken where none is named.
@@ -211,21 +211,6 @@ def _order(table: Table, sort_by: str | Sequence[str]) -> str:
     for term in terms:
         resolve_in(present, sql.columns_of(term.expression))
     return ", ".join(term.text(engine.name) for term in terms)
-
-
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-def bytes_of(value: str | int) -> int:
-    """A size in bytes.
-
-    >>> bytes_of("256MB"), bytes_of("1.5 GiB"), bytes_of(1000)
-    (256000000, 1610612736, 1000)
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
-    if not found or found[2].upper() not in _UNITS or float(found[1]) <= 0:
-        raise UsageError(f'"{value}" is not a size', 'write it like "256MB", "1GiB", or a number of bytes')
-    return max(1, round(float(found[1]) * _UNITS[found[2].upper()]))
 
 
 # -- the table, as it will stand in the files -------------------------------------------------------------------------
