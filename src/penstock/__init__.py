@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from penstock.patterns.top_n import top_n
     from penstock.patterns.where import where
     from penstock.plans.plan import Plan, plan
+    from penstock.plans.skew import Skew, skew
     from penstock.tables import adopt, engine_of, materialize, query, read
 
 __version__ = "0.1.0"
@@ -57,6 +58,7 @@ _HOMES = {
     "PenstockError": "errors",
     "Plan": "plans.plan",
     "Run": "jobs.runner",
+    "Skew": "plans.skew",
     "StepFailed": "errors",
     "UsageError": "errors",
     "Written": "lake.write",
@@ -81,6 +83,7 @@ _HOMES = {
     "read": "tables",
     "sessionize": "patterns.sessionize",
     "sessions": "patterns.sessions",
+    "skew": "plans.skew",
     "sort": "patterns.sort",
     "top": "patterns.top",
     "top_n": "patterns.top_n",
@@ -103,6 +106,7 @@ __all__ = [
     "PenstockError",
     "Plan",
     "Run",
+    "Skew",
     "StepFailed",
     "UsageError",
     "Written",
@@ -127,6 +131,7 @@ __all__ = [
     "read",
     "sessionize",
     "sessions",
+    "skew",
     "sort",
     "top",
     "top_n",

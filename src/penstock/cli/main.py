@@ -24,6 +24,7 @@ __all__ = ["COMMANDS", "cli", "main", "run"]
 #: The verbs that are no patterns, each in the module of its name, or of the one that it is a part of.
 COMMANDS = {
     "plan": "What a query over files will read and move; nothing of it runs.",
+    "skew": "Which keys are heavy, how uneven a shuffle by them is, and what to do.",
     "run": "Run a job, as far as it is not done.",
     "runs": "The runs that there were, the newest first.",
     "show": "What a run did.",
