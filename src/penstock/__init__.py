@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from penstock.patterns.top import top
     from penstock.patterns.top_n import top_n
     from penstock.patterns.where import where
+    from penstock.plans.estimate import Estimate, estimate
     from penstock.plans.plan import Plan, plan
     from penstock.plans.skew import Skew, skew
     from penstock.tables import adopt, engine_of, materialize, query, read
@@ -50,6 +51,7 @@ _HOMES = {
     "ColumnError": "errors",
     "Compacted": "lake.compact",
     "EngineError": "errors",
+    "Estimate": "plans.estimate",
     "InputError": "errors",
     "Job": "jobs.job",
     "Layout": "lake.layout",
@@ -73,6 +75,7 @@ _HOMES = {
     "derive": "patterns.derive",
     "distinct": "patterns.distinct",
     "engine_of": "tables",
+    "estimate": "plans.estimate",
     "join": "patterns.join",
     "layout": "lake.layout",
     "materialize": "tables",
@@ -98,6 +101,7 @@ __all__ = [
     "ColumnError",
     "Compacted",
     "EngineError",
+    "Estimate",
     "InputError",
     "Job",
     "Layout",
@@ -121,6 +125,7 @@ __all__ = [
     "derive",
     "distinct",
     "engine_of",
+    "estimate",
     "join",
     "layout",
     "materialize",

@@ -25,6 +25,7 @@ __all__ = ["COMMANDS", "cli", "main", "run"]
 COMMANDS = {
     "plan": "What a query over files will read and move; nothing of it runs.",
     "skew": "Which keys are heavy, how uneven a shuffle by them is, and what to do.",
+    "estimate": "How long a job will take that does not exist yet, on one machine and on clusters.",
     "run": "Run a job, as far as it is not done.",
     "runs": "The runs that there were, the newest first.",
     "show": "What a run did.",
