@@ -69,14 +69,14 @@ def test_spark_still_says_what_is_kept(spark_tables: dict[str, Any], query: str,
     assert said(query, regime, spark_tables) == [str(each) for each in kept(query, regime)]
 
 
-def test_exchanges_of_a_dataframe(spark_tables: dict[str, Any], spark: Any) -> None:
+def test_exchanges_of_a_dataframe(spark_engine: Engine, spark_tables: dict[str, Any]) -> None:
     """Whatever was asked before, the plan is one without adaptive execution, and the session is left as it was."""
-    before = spark.conf.get("spark.sql.adaptive.enabled")
+    before = spark_engine.setting("spark.sql.adaptive.enabled")
     table = ps.query(
         "SELECT o_custkey, year(o_orderdate) AS y, count(*) AS n FROM orders GROUP BY ALL ORDER BY n DESC, y",
         orders=spark_tables["orders"],
     )
-    ps.plan(table)
 
+    assert "AdaptiveSparkPlan" in spark_engine.explain(table)
     assert exchanges(table) == [Exchange("hash", ("o_custkey", "_groupingexpression")), Exchange("range", ("n", "y"))]
-    assert spark.conf.get("spark.sql.adaptive.enabled") == before
+    assert spark_engine.setting("spark.sql.adaptive.enabled") == before
