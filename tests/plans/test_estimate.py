@@ -310,6 +310,7 @@ def test_one_engine_alone() -> None:
     assert (list(found.engines), found.crossover) == (["duckdb"], None)
     assert [line.name for line in found.envelope] == ["tasks", "waves", "map", "together"]
     assert "cluster" not in str(found)
+    assert "machines" not in found.assumed
     assert repr(estimated(bytes="1TB", engine="spark")).startswith("Estimate(spark: ")
 
 

@@ -86,7 +86,7 @@ def estimate(
     row_bytes: str | float | None = None,
     shuffles: int | str | float | Iterable[str | float] | None = None,
     heaviest: str | float | None = None,
-    broadcasts: str | float | Iterable[str | float] = (),
+    broadcasts: str | float | Iterable[str | float] | None = None,
     output: str | float | None = None,
     partition: str | float | None = None,
     storage: str | None = None,
@@ -139,7 +139,7 @@ def estimate(
         "network": network, "disk": disk, "disk_size": disk_size,
     }  # fmt: skip
     job = {name: default if given[name] is None else given[name] for name, default in JOB_DEFAULTS.items()}
-    work = workload(bytes=bytes, stored=stored, files=files, broadcasts=broadcasts, output=output, **job)
+    work = workload(bytes=bytes, stored=stored, files=files, broadcasts=broadcasts or (), output=output, **job)
     own = {name: given[name] for name in ("cores", "memory", "network", "disk", "disk_size")}
     kept = machine_file.nearest() if measured else None
     cluster = described(number=machines, **own)
@@ -155,6 +155,8 @@ def estimate(
         cluster = alone
     usual = {**JOB_DEFAULTS, **({} if cluster is alone and kept else DEFAULTS)}
     missing = {name: value for name, value in usual.items() if given[name] is None}
+    if cluster is alone:
+        missing.pop("machines", None)
     rest = {"files": files, "output": output}
     return Estimate(
         work,
