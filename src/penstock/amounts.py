@@ -10,7 +10,7 @@ from penstock.errors import UsageError
 __all__ = ["about", "amount", "bytes_of", "clock", "size"]
 
 _PREFIXES = "KMGTP"
-_UNITS = {
+_UNITS: dict[str, int] = {
     "": 1, "B": 1,
     **{f"{prefix}B": 1000**power for power, prefix in enumerate(_PREFIXES, 1)},
     **{f"{prefix}IB": 1024**power for power, prefix in enumerate(_PREFIXES, 1)},
