@@ -20,7 +20,7 @@ STEMS = {pattern.name for pattern in PATTERNS}
 
 #: Lowest first: a room imports from its own and the ones before it.
 ORDER = (
-    ("amounts", "errors"),
+    ("amounts", "errors", "made"),
     ("exchange",),
     ("dialect", "sql"),
     ("engines",),

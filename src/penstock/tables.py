@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from penstock import sql
 from penstock.engines.engine import Engine, Table, default_engine, engine_for
 from penstock.errors import ColumnError, InputError, UsageError
+from penstock.made import remembered
 
 __all__ = [
     "By",
@@ -78,9 +79,9 @@ def adopt(obj: Any, engine: Engine | None = None) -> Table:
 
 
 def is_table(obj: Any) -> bool:
-    """Whether an object is an engine's own table."""
-    return type(obj).__name__ in ("DuckDBPyRelation", "DataFrame") and type(obj).__module__.startswith(
-        ("duckdb", "_duckdb", "pyspark.sql")
+    """Whether an object is an engine's own table, or one on paper (`plans/paper.py`)."""
+    return type(obj).__name__ in ("DuckDBPyRelation", "DataFrame", "PaperTable") and type(obj).__module__.startswith(
+        ("duckdb", "_duckdb", "pyspark.sql", "penstock.plans")
     )
 
 
@@ -214,6 +215,7 @@ def refuse_names(keys: Iterable[str], results: Iterable[str]) -> None:
             )
 
 
+@remembered
 def query(sql_text: str, **tables: Any) -> Table:
     """SQL in DuckDB's dialect over named tables, spelled for their engine; lazy.
 

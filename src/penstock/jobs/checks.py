@@ -15,6 +15,7 @@ from penstock import sql
 from penstock.dialect.kinds import kind as kind_of
 from penstock.engines.engine import Engine
 from penstock.errors import CheckFailed, UsageError
+from penstock.made import remembered
 from penstock.sides import Pair, refuse_unlike
 from penstock.tables import Table, adopt, columns, engine_of, native, resolve, resolve_in, type_of
 
@@ -68,6 +69,7 @@ class Counts(NamedTuple):
     reasons: dict[str, int]
 
 
+@remembered
 def check(
     t: Table,
     rules: Mapping[str, str] | None = None,

@@ -10,6 +10,7 @@ from sqlglot import exp
 from penstock import sql
 from penstock.aggregates import check, group, is_aggregate
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.tables import By, Table, columns, engine_of, grouped, refuse_names, resolve
 
 __all__ = ["aggregate"]
@@ -20,6 +21,7 @@ HEAVY = 0.05
 SAMPLE = 100_000
 
 
+@remembered
 def aggregate(t: Table, /, by: By = (), *, skew: Literal["auto", "salt", "none"] = "auto", **aggregates: str) -> Table:
     """Group a table and compute aggregates of each group.
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.sides import On, Pair, carried, pairs_of, refuse_unlike, same_engine
 from penstock.tables import Table, columns, native, resolve_in
 
@@ -17,6 +18,7 @@ __all__ = ["asof_join"]
 FLOATS = ("FLOAT", "DOUBLE")
 
 
+@remembered
 def asof_join(
     left: Table, right: Table, on: On, at: str | Mapping[str, str],
     tolerance: str | timedelta | float | Decimal | None = None, suffix: str = "_right",

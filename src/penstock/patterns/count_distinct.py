@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.tables import By, Table, columns, grouped, native, refuse_names, resolve
 
 __all__ = ["count_distinct"]
@@ -12,6 +13,7 @@ __all__ = ["count_distinct"]
 DUCKDB_SKETCH_ERROR = 0.02
 
 
+@remembered
 def count_distinct(t: Table, *names: str, by: By = (), error: float | None = None) -> Table:
     """Count the distinct combinations of some columns, overall or in each group.
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.patterns.top_n import top_n
 from penstock.runs import length, runs, time_column
 from penstock.tables import By, Table, columns, engine_of, grouped, resolve, total_order
@@ -14,6 +15,7 @@ from penstock.tables import By, Table, columns, engine_of, grouped, resolve, tot
 __all__ = ["dedup"]
 
 
+@remembered
 def dedup(
     t: Table, by: By, at: str | None = None, keep: Literal["first", "last", "any"] = "first",
     within: str | timedelta | None = None,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.tables import Table, columns, engine_of, portable, resolve
 
 __all__ = ["derive"]
 
 
+@remembered
 def derive(t: Table, /, **columns_: str) -> Table:
     """A table with columns computed from each row.
 

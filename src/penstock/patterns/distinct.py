@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from penstock import sql
+from penstock.made import remembered
 from penstock.tables import Table, columns, engine_of, resolve_in
 
 __all__ = ["distinct"]
 
 
+@remembered
 def distinct(t: Table, *names: str) -> Table:
     """One row for every distinct combination of some columns.
 

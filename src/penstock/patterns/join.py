@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.salting import Heavy, crowded, heavy_keys, reduced, salted, spread
 from penstock.samples import Sample, duplicated, expected_rows, forecast, matching, meet, repeats, take
 from penstock.sides import Meeting, On, meeting_of, note, pairs_of, same_engine
@@ -43,6 +44,7 @@ MAY_REDUCE: Mapping[str, tuple[tuple[str, str], ...]] = {
 }  # fmt: skip
 
 
+@remembered
 def join(
     left: Table, right: Table, on: On,
     how: Literal["inner", "left", "right", "full", "semi", "anti"] = "inner",

@@ -6,11 +6,13 @@ from typing import Literal
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.tables import By, Table, columns, grouped, native, refuse_names, resolve
 
 __all__ = ["mode"]
 
 
+@remembered
 def mode(t: Table, column: str, by: By = (), ties: Literal["least", "all"] = "least") -> Table:
     """The value that occurs most often, overall or in each group.
 

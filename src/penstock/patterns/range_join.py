@@ -8,6 +8,7 @@ from typing import Literal
 from penstock import sql
 from penstock.addresses import addressed
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.sides import Pair, carried, note, refuse_unlike, same_engine
 from penstock.tables import Table, columns, engine_of, native, resolve_in
 
@@ -21,6 +22,7 @@ FEW_RANGES = 1_000_000
 SAMPLE = 100
 
 
+@remembered
 def range_join(
     left: Table, right: Table, value: str, low: str, high: str, how: Literal["inner", "left"] = "inner",
     suffix: str = "_right", kind: Literal["auto", "value", "address"] = "auto",

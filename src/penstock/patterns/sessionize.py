@@ -7,12 +7,14 @@ from datetime import timedelta
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.runs import Runs, length, runs, time_column
 from penstock.tables import By, Table, columns, engine_of, grouped
 
 __all__ = ["sessionize", "with_sessions"]
 
 
+@remembered
 def sessionize(
     t: Table, by: By, at: str, gap: str | timedelta = "30 minutes", max_length: str | timedelta | None = None
 ) -> Table:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from penstock import sql
 from penstock.aggregates import check, group
+from penstock.made import remembered
 from penstock.patterns.sessionize import with_sessions
 from penstock.runs import Runs, length, micros, runs, time_column
 from penstock.tables import By, Table, columns, engine_of, grouped, refuse_names, resolve
@@ -16,6 +17,7 @@ __all__ = ["sessions"]
 RESULT = ("session", "started_at", "ended_at", "events")
 
 
+@remembered
 def sessions(
     t: Table, by: By, at: str, gap: str | timedelta = "30 minutes", max_length: str | timedelta | None = None,
     **aggregates: str,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from penstock.made import remembered
 from penstock.tables import Table, engine_of, total_order
 
 __all__ = ["sort"]
 
 
+@remembered
 def sort(t: Table, order: str | Sequence[str]) -> Table:
     """The rows of a table in order.
 

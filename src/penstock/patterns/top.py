@@ -5,11 +5,13 @@ from __future__ import annotations
 from penstock import sql
 from penstock.aggregates import group
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.tables import By, Table, columns, engine_of, grouped, refuse_names, resolve
 
 __all__ = ["top"]
 
 
+@remembered
 def top(t: Table, by: By, n: int = 10, weight: str | None = None) -> Table:
     """The n most frequent keys, with how often each occurs.
 

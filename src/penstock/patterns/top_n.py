@@ -7,6 +7,7 @@ from typing import Literal
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.tables import By, Table, columns, engine_of, grouped, native, total_order
 
 __all__ = ["top_n"]
@@ -18,6 +19,7 @@ SAMPLE = 100_000
 SOME_ROWS = 4
 
 
+@remembered
 def top_n(
     t: Table, by: By, order: str | Sequence[str], n: int = 1, ties: Literal["break", "all", "any"] = "break"
 ) -> Table:

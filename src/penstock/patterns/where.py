@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from penstock import sql
 from penstock.errors import UsageError
+from penstock.made import remembered
 from penstock.tables import Table, columns, engine_of, resolve, type_of
 
 __all__ = ["where"]
 
 
+@remembered
 def where(t: Table, predicate: str) -> Table:
     """The rows of a table for which a condition is true.
 

@@ -6,15 +6,20 @@ All from the names of files and the footers of Parquet, so the figures are exact
 from __future__ import annotations
 
 import datetime
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from penstock.engines.files import filesystem, is_remote
+from sqlglot import exp
 
-__all__ = ["Condition", "Scan", "scanned"]
+from penstock import sql
+from penstock.engines.files import NULL_PARTITION, partition_of
+from penstock.plans.sources import Source, footer
+from penstock.plans.spelled import embedded, spelled
+from penstock.plans.tree import references
+
+__all__ = ["Condition", "Scan", "conditions_of", "kept_paths", "may_hold", "scanned"]
 
 AT_ONCE = 16  # footers
 
@@ -42,17 +47,18 @@ class Scan(NamedTuple):
     skipped_bytes: int
 
 
-def scanned(paths: Sequence[str], kept: Sequence[str], columns: Sequence[str], conditions: Sequence[Condition]) -> Scan:
-    """A scan of Parquet files, of which `kept` are not left out by their folders' names."""
+def scanned(source: Source, paths: Sequence[str], columns: Sequence[str], conditions: Sequence[Condition]) -> Scan:
+    """A scan of Parquet files, of which `paths` are not left out by their folders' names."""
     wanted = set(columns) | {condition.column for condition in conditions}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        footers = dict(zip(paths, pool.map(_footer, paths), strict=True))
+        footers = dict(zip(source.paths, pool.map(footer, source.paths), strict=True))
     groups_read = rows = read = 0
     names: dict[str, None] = {}
-    for path, footer in footers.items():
-        names.update(dict.fromkeys(footer.schema.to_arrow_schema().names))
-        for group in _groups(footer) if path in set(kept) else ():
-            if all(_may_hold(group, condition) for condition in conditions):
+    kept = set(paths)
+    for path, found in footers.items():
+        names.update(dict.fromkeys(found.schema.to_arrow_schema().names))
+        for group in _groups(found) if path in kept else ():
+            if all(may_hold(group, condition) for condition in conditions):
                 groups_read += 1
                 rows += group.num_rows
                 read += sum(chunk.total_compressed_size for chunk in _chunks(group) if _top(chunk) in wanted)
@@ -60,16 +66,61 @@ def scanned(paths: Sequence[str], kept: Sequence[str], columns: Sequence[str], c
         chunk.total_compressed_size for f in footers.values() for group in _groups(f) for chunk in _chunks(group)
     )
     return Scan(
-        len(paths), len(kept), sum(footer.num_row_groups for footer in footers.values()), groups_read, len(names),
+        len(source.paths), len(paths), sum(found.num_row_groups for found in footers.values()), groups_read, len(names),
         len(wanted & names.keys()), rows, read, there - read,
     )  # fmt: skip
 
 
-def _footer(path: str) -> Any:
-    import pyarrow.parquet as pq
+_SIGNS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
+_TURNED = {"=": "=", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
-    name = path.removeprefix("file://")
-    return pq.read_metadata(name, filesystem=filesystem(path) if is_remote(path) else None)
+
+def conditions_of(filters: Sequence[exp.Expr], names: Mapping[str, str]) -> list[Condition]:
+    """The comparisons of a column with a value among conditions over columns of a tree."""
+    found = []
+    for condition in filters:
+        comparison = condition.unnest()
+        if isinstance(comparison, exp.Between):
+            for sign, bound in ((">=", comparison.args["low"]), ("<=", comparison.args["high"])):
+                found += _comparison(comparison.this, sign, bound, names)
+        elif sign := _SIGNS.get(type(comparison)):
+            found += _comparison(comparison.this, sign, comparison.expression, names)
+            found += _comparison(comparison.expression, _TURNED[sign], comparison.this, names)
+    return found
+
+
+def _comparison(column: exp.Expr, sign: str, value: exp.Expr, names: Mapping[str, str]) -> list[Condition]:
+    bare = value.this if isinstance(value, (exp.Cast, exp.TsOrDsToDate)) else value
+    name = names.get(column.name) if isinstance(column, exp.Column) else None
+    if name is None or not isinstance(bare, (exp.Literal, exp.Neg)):
+        return []
+    text = bare.name if isinstance(bare, exp.Literal) else f"-{bare.this.name}"
+    return [Condition(name, sign, text)]
+
+
+def kept_paths(source: Source, filters: Sequence[exp.Expr], names: Mapping[str, str]) -> list[str]:
+    """The files whose folders' names pass the conditions on them, which the embedded engine is asked about."""
+    asked = [each for each in filters if (read := references(each)) and all(names.get(r) in source.hive for r in read)]
+    if not asked or not source.hive:
+        return list(source.paths)
+    folders = [partition_of(path) for path in source.paths]
+    rows = ", ".join(
+        f"({number}, {', '.join(_text(values.get(name)) for name in source.hive)})"
+        for number, values in enumerate(folders)
+    )
+    typed = ", ".join(
+        f"CAST({sql.quote(name)} AS {kind}) AS {sql.quote(place)}"
+        for name, kind in source.hive.items() for place, of in names.items() if of == name
+    )  # fmt: skip
+    where = " AND ".join(f"({spelled(each)})" for each in asked)
+    listed = f"SELECT file, {typed} FROM (VALUES {rows}) AS v(file, {sql.quoted(source.hive)})"
+    engine = embedded()
+    picked = engine.query(f"SELECT file FROM ({listed}) WHERE {where} ORDER BY file", {})
+    return [source.paths[number] for number in engine.batches(picked).read_all()["file"].to_pylist()]
+
+
+def _text(value: str | None) -> str:
+    return "NULL" if value is None or value == NULL_PARTITION else sql.literal(value)
 
 
 def _groups(footer: Any) -> Iterator[Any]:
@@ -84,7 +135,7 @@ def _top(chunk: Any) -> str:
     return str(chunk.path_in_schema).split(".")[0]
 
 
-def _may_hold(group: Any, condition: Condition) -> bool:
+def may_hold(group: Any, condition: Condition) -> bool:
     """Whether the statistics of a row group leave room for a row that fulfils a condition."""
     chunk = next((chunk for chunk in _chunks(group) if chunk.path_in_schema == condition.column), None)
     statistics = chunk.statistics if chunk is not None and chunk.is_stats_set else None
@@ -119,11 +170,3 @@ def _as(kind: type, text: str) -> Any:
     except (ValueError, InvalidOperation):
         return None
     return None
-
-
-def sizes(paths: Sequence[str]) -> int:
-    """The bytes of files of any format."""
-    return sum(
-        filesystem(path).size(path) if is_remote(path) else os.path.getsize(path.removeprefix("file://"))
-        for path in paths
-    )

@@ -1,0 +1,67 @@
+"""The call that made a table, kept with it: a plan makes the table again on paper, call by call."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+__all__ = ["Made", "made_by", "read_by", "remembered"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+class Made(NamedTuple):
+    """A call, and the line of the user's that it stands on."""
+
+    name: str
+    """Of the function: a pattern, query, check or read."""
+    function: Callable[..., Any] | None
+    """None where files were read: `arguments` are then the path and the format, `options` those of the reader."""
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+    place: str
+    """File and line, or nothing where the call came from no file."""
+
+
+_MADE: weakref.WeakKeyDictionary[Any, Made] = weakref.WeakKeyDictionary()
+
+
+def made_by(table: Any) -> Made | None:
+    """The call that made a table, or None where it was made without us."""
+    return _MADE.get(table)
+
+
+def remembered(function: Callable[P, T]) -> Callable[P, T]:
+    """A function whose results remember its call. A function that calls others of these stands for them."""
+
+    @functools.wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> T:
+        result = function(*arguments, **options)
+        table = getattr(result, "marked", result)  # of a check, the rows with their marks
+        if not any(table is given for given in (*arguments, *options.values())):
+            _MADE[table] = Made(function.__name__, call, arguments, options, _place())
+        return result
+
+    return call
+
+
+def read_by(table: T, path: Any, format: str | None, options: Mapping[str, Any]) -> T:
+    """A table of files, which remembers them."""
+    _MADE[table] = Made("read", None, (path, format), options, _place())
+    return table
+
+
+def _place() -> str:
+    """The nearest line that is not of this package."""
+    frame = sys._getframe(2)
+    while frame and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back  # type: ignore[assignment]
+    file = frame.f_code.co_filename if frame else "<"
+    return "" if file.startswith("<") else f"{file}:{frame.f_lineno}"

@@ -1,0 +1,191 @@
+"""A Spark on paper: an engine that plans whatever is asked of it, as Spark would, and runs nothing.
+
+A table remembers the call that made it (`made.py`). Made again on paper, of tables on paper, by the same functions and in
+Spark's dialect, it is a tree. Where a pattern looks at rows first to choose its plan, it is shown a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from penstock import sql
+from penstock.engines.engine import Engine, Size
+from penstock.engines.files import resolve
+from penstock.engines.notes import inherit
+from penstock.errors import UsageError
+from penstock.made import Made, made_by
+from penstock.plans.cluster import Cluster
+from penstock.plans.exchanges import placed
+from penstock.plans.forecast import Forecast
+from penstock.plans.optimise import optimised
+from penstock.plans.queries import Relation, read
+from penstock.plans.sizes import size_of
+from penstock.plans.sources import Source, identity
+from penstock.plans.spelled import embedded
+from penstock.plans.tree import Columns, Exchange, Label, Node, Scan, attribute, labelled, walk
+from penstock.tables import engine_of, is_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Paper", "PaperTable"]
+
+UNLABELLED = Label("", "")
+
+
+class PaperTable:
+    """A table that is only planned."""
+
+    def __init__(self, engine: Paper, relation: Relation) -> None:
+        self.engine, self.relation = engine, relation
+
+    def __repr__(self) -> str:
+        return f"PaperTable({', '.join(name for name, _ in self.relation.names)})"
+
+
+class Paper:
+    """The engine: what it needs of `engines.engine.Engine` for patterns to work on it."""
+
+    name = "spark"
+
+    def __init__(self, cluster: Cluster, settings: Engine | None = None) -> None:
+        self.cluster = cluster
+        self.settings = settings
+        """The real Spark, if the plan is for tables of one: it is asked for its settings."""
+        self.forecast = Forecast(cluster)
+        self._again: dict[int, tuple[Any, PaperTable]] = {}
+        self._label = UNLABELLED
+
+    # -- tables made again --------------------------------------------------------------------------------------------
+
+    def again(self, table: Any) -> PaperTable:
+        """A table of either engine on paper."""
+        if isinstance(table, PaperTable):
+            return table
+        if id(table) not in self._again:
+            made = made_by(table)
+            found = self._without_a_call(table) if made is None else self._called(table, made)
+            self._again[id(table)] = (table, found)
+        return self._again[id(table)][1]
+
+    def _called(self, table: Any, made: Made) -> PaperTable:
+        if made.function is None:
+            path, format = made.arguments
+            return self._files(path, format, made.options, engine_of(table).columns(table), made.place)
+
+        def given(value: Any) -> Any:
+            return self.again(value) if is_table(value) else value
+
+        arguments = [given(value) for value in made.arguments]
+        options = {name: given(value) for name, value in made.options.items()}
+        with self.labelling(Label(made.name, made.place)):
+            result = made.function(*arguments, **options)
+        found: PaperTable = getattr(result, "marked", result)
+        return found
+
+    def _without_a_call(self, table: Any) -> PaperTable:
+        """A table that was made without us: rows in memory, or a statement of the engine's own."""
+        engine = engine_of(table)
+        raise UsageError(f"nothing is known of how this table of {engine.name} was made", "")
+
+    @contextmanager
+    def labelling(self, label: Label) -> Iterator[None]:
+        """Name what is planned within a block by the user's call; the outermost counts."""
+        before = self._label
+        self._label = before if before != UNLABELLED else label
+        try:
+            yield
+        finally:
+            self._label = before
+
+    def table(self, relation: Relation) -> PaperTable:
+        """A tree as a table."""
+        return PaperTable(self, relation._replace(node=labelled(relation.node, self._label)))
+
+    # -- the verbs of an engine ---------------------------------------------------------------------------------------
+
+    def columns(self, table: PaperTable) -> Columns:
+        return table.relation.typed()
+
+    def adopt(self, data: pa.Table) -> PaperTable:
+        rows = embedded().adopt(data)
+        return self._scan(
+            Source("rows in memory", embedded().columns(rows), data.nbytes, table=rows, rows=data.num_rows)
+        )
+
+    def read(self, path: Any, format: str | None = None, **options: Any) -> PaperTable:
+        engine = embedded()
+        return self._files(path, format, options, engine.columns(engine.read(path, format, **options)), "")
+
+    def query(self, statement: str, tables: Mapping[str, PaperTable]) -> PaperTable:
+        found = self.table(read(statement, {name: table.relation for name, table in tables.items()}))
+        return inherit(found, tables.values())
+
+    def materialize(self, table: PaperTable) -> PaperTable:
+        return table
+
+    def batches(self, table: PaperTable) -> pa.RecordBatchReader:
+        """The rows of a sample: what a pattern sees that looks first."""
+        relation = table.relation
+        flow = self.forecast.flows.of(optimised(relation.node))
+        if flow is None:
+            raise UsageError("a sample of this cannot be taken", "")
+        named = ", ".join(f"{sql.quote(place)} AS {sql.quote(name)}" for name, place in relation.names)
+        return self.forecast.flows.query(f"SELECT {named} FROM ({flow.text})", flow).to_reader()
+
+    def statement(self, _: PaperTable) -> str:
+        return ""
+
+    def is_narrow(self, table: PaperTable) -> bool:
+        return not any(isinstance(node, Exchange) for node in walk(self.placed(table)))
+
+    def size(self, table: PaperTable) -> Size:
+        return Size(bytes=size_of(optimised(table.relation.node)))
+
+    def setting(self, name: str) -> str | None:
+        if self.settings is not None:
+            return self.settings.setting(name)
+        return {"spark.sql.shuffle.partitions": str(self.cluster.reducers)}.get(name)
+
+    def memory(self) -> int | None:
+        return None
+
+    def write_files(self, *_: Any, **__: Any) -> NoReturn:
+        raise UsageError("a plan writes nothing", "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    # -- trees --------------------------------------------------------------------------------------------------------
+
+    def placed(self, table: PaperTable) -> Node:
+        """The tree of a table as Spark would plan it."""
+        return placed(optimised(table.relation.node), self.cluster.broadcast)
+
+    def _files(
+        self, path: Any, format: str | None, options: Mapping[str, Any], columns: Mapping[str, str], place: str
+    ) -> PaperTable:
+        found = resolve(path, format)
+        size = sum(identity(each)[1] for each in found.paths) if found.format not in ("delta", "iceberg") else None
+        source = Source(
+            _called_so(found.paths), dict(columns), size, found.format, tuple(found.paths), found.hive, dict(options)
+        )
+        with self.labelling(Label("read", place)):
+            return self._scan(source)
+
+    def _scan(self, source: Source) -> PaperTable:
+        names = {attribute(name): name for name in source.columns}
+        columns = {place: source.columns[name] for place, name in names.items()}
+        return self.table(Relation(Scan(source, names, columns), tuple((name, place) for place, name in names.items())))
+
+
+def _called_so(paths: Sequence[str]) -> str:
+    """The file, or the folder that all files lie in, as far as it is no partition."""
+    if len(paths) == 1:
+        return paths[0].rpartition("/")[2]
+    folders = [part for part in paths[0].split("/")[:-1] if "=" not in part]
+    return f"{folders[-1] if folders else '.'}/"
