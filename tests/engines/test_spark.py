@@ -62,7 +62,7 @@ def everything(t: Any) -> dict[str, Any]:
 
 
 def over_connect(url: str, lines: str) -> dict[str, Any]:
-    """Everything over Spark Connect, what a mistake is told as, and where the records of files came from."""
+    """Everything over Spark Connect, what a mistake is told as, what is measured, and where records came from."""
     with ps.connect(url) as engine:
         t = engine.adopt(SALES)
         found = {name: rows(table) for name, table in everything(t).items()}
@@ -71,10 +71,14 @@ def over_connect(url: str, lines: str) -> dict[str, Any]:
         except ps.ColumnError as error:
             said = str(error)
         plan = engine.explain(ps.aggregate(t, "k", n="count(*)"))
+        with engine.measured() as measured:
+            engine.batches(engine.query("SELECT id % 7 AS k, count(*) AS n FROM range(0, 100, 1, 2) GROUP BY 1", {}))
+        with engine.measured() as untold:
+            engine.materialize(t)
         places = rows(engine.read(lines, bad="quarantine"))
         return {
             "engine": engine.name, "module": type(t).__module__, "found": found, "said": said, "plan": plan,
-            "places": places,
+            "places": places, "measured": measured.to_json(), "untold": untold.to_json(),
         }  # fmt: skip
 
 
@@ -164,7 +168,7 @@ def _answers(port: int) -> bool:
 
 
 def test_every_pattern_runs_over_connect(connect_server: str, duckdb_engine: Any, tmp_path: Path) -> None:
-    """Over Spark Connect, where no JVM is near, every pattern returns the rows that DuckDB returns."""
+    """Over Spark Connect, where no JVM is near, every pattern returns the rows that DuckDB returns, and is measured."""
     lines = tmp_path / "lines"
     lines.mkdir()
     for name in "ab":
@@ -175,6 +179,10 @@ def test_every_pattern_runs_over_connect(connect_server: str, duckdb_engine: Any
     assert told["engine"] == "spark" and "connect" in told["module"]
     assert told["said"].startswith('no column "vv" in the table; did you mean "v"?')
     assert "Exchange" in told["plan"]
+    (exchange,) = told["measured"]["operators"]
+    assert (exchange["operator"], exchange["rows"], exchange["out"]) == ("Exchange", 14, 7)
+    assert told["measured"]["moved_bytes"] == exchange["bytes"] > 0
+    assert (told["measured"]["spilled_bytes"], told["untold"]["moved_bytes"]) == (None, None)
     for name, expected in everything(duckdb_engine.adopt(SALES)).items():
         assert_tables_equal(_plain(told["found"][name]), _plain(rows(expected)))
     assert_tables_equal(told["places"], duckdb_engine.read(str(lines), bad="quarantine"))

@@ -30,6 +30,21 @@ def test_a_summary_has_each_step_with_what_it_did(written: Written) -> None:
     assert found["steps"][0]["members"] == ["orders", "paid", "totals"]
 
 
+def test_a_summary_has_what_each_step_moved(written: Written) -> None:
+    """The operators where rows met, of the one statement of a stage and of what its functions ran at once."""
+    text = SHOP.replace("return ps.where(orders", "ps.materialize(ps.sort(orders, 'id')); return ps.where(orders")
+    steps = summary(RunFolder(written(text).run().folder))["steps"]
+
+    moved = {step["step"]: step["measured"] for step in steps}
+    assert [(operator["keys"], operator["rows"]) for operator in moved["totals"]["operators"]] == [
+        (["id", "user", "amount"], 4),
+        (["user"], 2),
+    ]
+    assert moved["totals"]["moved_bytes"] == sum(operator["bytes"] for operator in moved["totals"]["operators"]) > 0
+    assert moved["lake"]["operators"] == []
+    assert moved["lake"]["spilled_bytes"] == 0
+
+
 def test_a_step_that_was_taken_over_is_told_apart(written: Written) -> None:
     """What an earlier run did is "reused", what this one did is "done"."""
     job = written(SHOP)

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +18,8 @@ from penstock import sql
 from penstock.engines import (
     arrow_files,
     bad_records,
+    copies,
+    duckdb_measures,
     file_errors,
     logs,
     notes,
@@ -26,12 +28,15 @@ from penstock.engines import (
     text_files,
     through_arrow,
 )
+from penstock.engines.duckdb_measures import profiled
 from penstock.engines.engine import Size
 from penstock.engines.files import Source, filesystem, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
+from penstock.engines.measures import Measures, measuring, wanted
 from penstock.engines.operators import Operator, of_json
 from penstock.engines.zstd import refuse_cut
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
+from penstock.made import begins
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,11 +100,13 @@ class DuckDBEngine:
         with self._at_work("planning", table):  # a relation binds again after the catalog has changed
             return {name: str(kind) for name, kind in zip(table.columns, table.types, strict=True)}
 
+    @begins
     def adopt(self, data: pa.Table) -> duckdb.DuckDBPyRelation:
         """Arrow data in place: DuckDB scans it where it lies."""
         with self._at_work("adopting Arrow data"):
             return self.connection.from_arrow(data)
 
+    @begins
     def read(self, path: Any, format: str | None = None, **options: Any) -> duckdb.DuckDBPyRelation:
         """Files as a lazy relation; see `ps.read`."""
         return self.read_source(resolve(path, format), options)
@@ -149,7 +156,7 @@ class DuckDBEngine:
 
     def materialize(self, table: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         """The rows, held in the client's memory."""
-        with self._at_work("materializing", table):
+        with self._at_work("materializing", table), profiled(self.connection, wanted(self.connection)):
             return table.materialize()
 
     def batches(self, table: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
@@ -161,7 +168,8 @@ class DuckDBEngine:
             try:
                 return self._stream(cursor, table)
             except duckdb.CatalogException:  # a temporary table or view is seen by its own connection only
-                return table.to_arrow_table().to_reader()
+                with profiled(self.connection, wanted(self.connection)):
+                    return table.to_arrow_table().to_reader()
 
     def write_files(
         self, table: duckdb.DuckDBPyRelation, folder: str, format: str, *, partition_by: Sequence[str], order: str,
@@ -185,17 +193,15 @@ class DuckDBEngine:
         if format == "arrow":
             batches = self.batches(table)
             return arrow_files.write(batches, folder, single=single, file_bytes=file_bytes, compression=compression)
-        settings = _COPY[format] | {"COMPRESSION": "uncompressed" if compression == "none" else compression}
-        if not single:
-            settings |= {"FILE_SIZE_BYTES": str(file_bytes), "FILENAME_PATTERN": "'part-{i}'"}
-        if partition_by:
-            settings |= {"PARTITION_BY": f"({sql.quoted(partition_by)})"}
+        clauses = copies.clauses(
+            format, single=single, partition_by=partition_by, file_bytes=file_bytes, compression=compression
+        )
         target = f"{folder}/part-0.{format}" if single else folder
         if not order or single:
-            return self._copy(table, target, settings)
+            return self._copy(table, target, clauses)
         # Several threads keep the order of rows in a single file only; one thread keeps it in any number.
         with DuckDBEngine.open(threads=1, memory=f"{self.memory() // 2} B") as writer:
-            return writer._copy(writer.connection.from_arrow(self.batches(table)), target, settings)
+            return writer._copy(writer.connection.from_arrow(self.batches(table)), target, clauses)
 
     def _has_many(self, table: duckdb.DuckDBPyRelation, partition_by: Sequence[str]) -> bool:
         """Whether a table has many partitions; where counting them is to run it twice, it is taken to have."""
@@ -204,10 +210,9 @@ class DuckDBEngine:
         counted = self.query(f"SELECT approx_count_distinct(hash({sql.quoted(partition_by)})) FROM t", {"t": table})
         return bool(self.batches(counted).read_all()[0][0].as_py() > partitions.MANY)
 
-    def _copy(self, table: duckdb.DuckDBPyRelation, target: str, settings: Mapping[str, str]) -> int:
-        clauses = ", ".join(f"{key} {value}" for key, value in settings.items())
+    def _copy(self, table: duckdb.DuckDBPyRelation, target: str, clauses: str) -> int:
         statement = f"COPY ({table.sql_query()}) TO {sql.literal(target)} ({clauses})"
-        with self._at_work("writing", statement):
+        with self._at_work("writing", statement), profiled(self.connection, wanted(self.connection)):
             return int(self.connection.execute(statement).fetchall()[0][0])
 
     def explain(self, table: duckdb.DuckDBPyRelation) -> str:
@@ -251,6 +256,10 @@ class DuckDBEngine:
         with suppress(duckdb.ConnectionException):  # closed meanwhile
             known = max(connection.query_progress() for connection in self._connections())
         return known / 100 if known >= 0 else None
+
+    def measured(self) -> AbstractContextManager[Measures]:
+        """By its profile of each statement, which is off for all others."""
+        return measuring(self.connection)
 
     def cancel(self) -> None:
         """Interrupt the statements at work; they end with an error."""
@@ -312,11 +321,17 @@ class DuckDBEngine:
     def _stream(self, cursor: duckdb.DuckDBPyConnection, table: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
         import pyarrow as pa
 
-        reader = cursor.sql(table.sql_query()).to_arrow_reader()
+        measures = wanted(self.connection)
+        if measures:
+            cursor.execute(duckdb_measures.ON)
+        bound = cursor.sql(table.sql_query())
+        numbers = duckdb_measures.begin(measures)
+        reader = bound.to_arrow_reader()
 
         def rows() -> Iterator[pa.RecordBatch]:
             with _errors("running", table):
                 yield from reader
+                duckdb_measures.tell(cursor, measures, numbers)
             cursor.close()  # and alive until here: a connection that is gone cannot be interrupted
 
         return pa.RecordBatchReader.from_batches(reader.schema, rows())
@@ -328,14 +343,6 @@ class DuckDBEngine:
             yield
 
 
-#: What COPY is told of each format.
-_COPY = {
-    "parquet": {"FORMAT": "parquet"},
-    "csv": {"FORMAT": "csv", "HEADER": "true"},
-    "tsv": {"FORMAT": "csv", "HEADER": "true", "DELIMITER": "'\t'"},
-    "json": {"FORMAT": "json"},
-    "ndjson": {"FORMAT": "json"},
-}
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _FINE = re.compile(r"\bTIMESTAMP(TZ)?_NS\b")  # at any depth of a type
 _PINNED = ("TimeZone = 'UTC'", "default_null_order = 'NULLS_LAST'")

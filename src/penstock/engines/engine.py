@@ -12,6 +12,7 @@ from penstock.errors import MissingExtra, UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from penstock.engines.measures import Measures
     from penstock.engines.operators import Operator
     from penstock.engines.spark import SparkEngine
 
@@ -92,6 +93,12 @@ class Engine(Protocol):
     def progress(self) -> float | None:
         """How much of what is running is done, from 0 to 1, where the engine knows."""
 
+    def measured(self) -> AbstractContextManager[Measures]:
+        """A block whose statements are measured: those that this engine runs in it for this thread.
+
+        What they moved is known when the block has ended, and a stream counts once it is read to its end.
+        """
+
     def cancel(self) -> None:
         """Stop what is running now."""
 
@@ -147,6 +154,9 @@ def engine_for(owner: Any) -> Engine:
         return DuckDBEngine.of(owner)
     if root == "pyspark":
         return _spark_engine().of(owner)
+    if root == "penstock":  # a table on paper
+        found: Engine = owner.engine
+        return found
     raise UsageError(f"a {type(owner).__name__} belongs to no engine", f"give one of: {TARGETS}")
 
 

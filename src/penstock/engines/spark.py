@@ -11,7 +11,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -28,14 +28,19 @@ from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.engine import Size
 from penstock.engines.files import Source, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
+from penstock.engines.measures import Measures, measuring, wanted
 from penstock.engines.operators import Operator, of_text
 from penstock.engines.spark_errors import TOLD, errors
 from penstock.engines.spark_files import WRITE, read_orc, read_parquet, read_text, uri_of
 from penstock.engines.spark_masters import on_this_machine, reach
+from penstock.engines.spark_measures import by_connect
 from penstock.engines.spark_plans import explained, size_in
+from penstock.engines.spark_settings import UNCUT, changed, files_of
+from penstock.engines.spark_stores import by_jobs
 from penstock.engines.spark_types import duckdb_type, spark_arrow
 from penstock.engines.zstd import compress
 from penstock.errors import UsageError
+from penstock.made import begins
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,11 +116,13 @@ class SparkEngine:
         """Names and types, from the analysed plan."""
         return {column.name: duckdb_type(column.dataType) for column in table.schema.fields}
 
+    @begins
     def adopt(self, data: pa.Table) -> DataFrame:
         """Arrow data through the driver, in the types that Spark has."""
         with errors("adopting Arrow data", ""):
             return self.session.createDataFrame(spark_arrow(data))
 
+    @begins
     def read(self, path: Any, format: str | None = None, **options: Any) -> DataFrame:
         """Files as a lazy DataFrame; see `ps.read`."""
         source = resolve(path, format)
@@ -160,14 +167,14 @@ class SparkEngine:
 
     def materialize(self, table: DataFrame) -> DataFrame:
         """The rows kept by the executors; a lost one's part is computed again."""
-        with errors("materializing", table):
+        with errors("materializing", table), self._told():
             kept = table.persist()
             kept.count()
             return kept
 
     def batches(self, table: DataFrame) -> pa.RecordBatchReader:
         """The rows as Arrow, through the driver."""
-        with errors("running", table):
+        with errors("running", table), self._told(table):
             return table.toArrow().to_reader()
 
     def write_files(
@@ -198,27 +205,11 @@ class SparkEngine:
         writer = frame.observe(counted, count(lit(1)).alias("rows")).write.mode("append").options(**options)
         if partition_by:
             writer = writer.partitionBy(*partition_by)
-        with errors("writing", table), self._files_of(file_bytes):
+        with errors("writing", table), changed(self.session, files_of(file_bytes)), self._told():
             writer.option("compression", "none" if late else compression).format(kind).save(_uri(folder))
             if late:
                 compress(folder)
             return int(counted.get["rows"])
-
-    @contextmanager
-    def _files_of(self, size: int) -> Iterator[None]:
-        """Have adaptive execution aim at files of a size, for a while. Rows are 3 times as large when shuffled."""
-        wanted = {
-            "spark.sql.adaptive.advisoryPartitionSizeInBytes": str(3 * size),
-            "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",  # else a file a core
-        }
-        before = {key: self.session.conf.get(key) for key in wanted}
-        for key, value in wanted.items():
-            self.session.conf.set(key, value)
-        try:
-            yield
-        finally:
-            for key, value in before.items():
-                self.session.conf.set(key, value)
 
     def explain(self, table: DataFrame) -> str:
         """Spark's physical plan."""
@@ -230,13 +221,8 @@ class SparkEngine:
 
     def operators(self, table: DataFrame) -> Operator:
         """Spark's physical plan, as a tree, with all paths of its scans."""
-        longest = "spark.sql.maxMetadataStringLength"
-        before = self.session.conf.get(longest)
-        self.session.conf.set(longest, str(2**30))
-        try:
+        with changed(self.session, UNCUT):
             return of_text(self.explain(table))
-        finally:
-            self.session.conf.set(longest, before)
 
     def is_narrow(self, table: DataFrame) -> bool:
         """No exchange in the physical plan."""
@@ -262,6 +248,13 @@ class SparkEngine:
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()] if tracker else []
         tasks = sum(stage.numTasks for stage in stages if stage)
         return sum(stage.numCompletedTasks for stage in stages if stage) / tasks if tasks else None
+
+    def measured(self) -> AbstractContextManager[Measures]:
+        """By what the application knows of the jobs of this thread. Connect tells less, of each frame that ran."""
+        return by_jobs(self.session) if self._context() else measuring(self.session)
+
+    def _told(self, frame: DataFrame | None = None) -> AbstractContextManager[None]:
+        return by_connect(wanted(self.session), frame)
 
     def cancel(self) -> None:
         """Stop the session's jobs, or the branch's; they end with an error."""

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 
 from penstock.engines import file_errors
 from penstock.engines.duckdb import DuckDBEngine
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
 
-__all__ = ["TOLD", "errors"]
+__all__ = ["FAILURES", "TOLD", "errors"]
 
+#: What a call into the JVM may end with.
+FAILURES = (PySparkException, Py4JError)
 #: The options that a file is being read with.
 TOLD: dict[str, Mapping[str, Any]] = {}
 

@@ -51,7 +51,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
 
 
 _RUN_ENDS = ("run_finished", "run_interrupted")
-_SHOWN = ("rows", "bytes", "seconds", "found", "quarantined", "reasons", "path", "why", "copied")
+_SHOWN = ("rows", "bytes", "seconds", "found", "quarantined", "reasons", "path", "why", "copied", "measured")
 
 
 def _done(step: Mapping[str, Any]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from penstock.engines.engine import Engine, Table, engine_for, using
 from penstock.engines.files import observed
+from penstock.engines.measures import Measures, together
 from penstock.errors import StepFailed, UsageError
 from penstock.jobs import checks
 from penstock.jobs.checks import Checked
@@ -30,6 +32,8 @@ class _Built(NamedTuple):
     table: Table | None
     steps: dict[str, Any]
     needs: dict[str, str]
+    measured: tuple[Measures, ...] = ()
+    """What its functions and those of its members had the engine do at once."""
 
 
 class Work:
@@ -94,7 +98,7 @@ class Work:
         self._go_on()
         given = {name: built.table for name, built in inputs.items()}
         given |= {parameter.name: self.values[parameter.name] for parameter in step.parameters}
-        with observed() as reads:
+        with observed() as reads, self._measured() as measured:
             result = step.function(**given)
         seen = [{"names": r.names, "format": r.format, "files": identities(r.paths)} for r in reads]
         own = parts_of(step, self.values) | {"reads": seen}
@@ -104,7 +108,8 @@ class Work:
             result = checks.check(result)
         if result is None:
             raise UsageError(f'"{step.name}" returned None', "return a table, ps.check(…), or data that ps.adopt takes")
-        return _Built(None, steps, needs), result
+        before = [measures for built in inputs.values() for measures in built.measured]
+        return _Built(None, steps, needs, (*before, measured)), result
 
     def _lazy(self, result: Any, step: Step) -> Table:
         """What a function returned, as a table of this stage's engine."""
@@ -144,10 +149,12 @@ class Work:
         with self.folder.workshop(step.name) as workshop:
             marked = isinstance(result, Checked)
             table = result.marked if isinstance(result, Checked) else self._lazy(result, step)
-            wrote = unpublished(table, workshop / "rows")
-            found: dict[str, Any] = {"why": why, "rows": wrote.rows, "bytes": wrote.bytes}
-            if isinstance(result, Checked):
-                found |= self._split(step, workshop, result)
+            with self._measured() as measured:
+                wrote = unpublished(table, workshop / "rows")
+                found: dict[str, Any] = {"why": why, "rows": wrote.rows, "bytes": wrote.bytes}
+                if isinstance(result, Checked):
+                    found |= self._split(step, workshop, result)
+            found["measured"] = together([*built.measured, measured]).to_json()
             found["files"] = sums_of(workshop / "rows")
             self._go_on()
             return self._recorded(step, built, began, found | {"checked": marked}, table, workshop)
@@ -173,8 +180,11 @@ class Work:
         ]
         self.folder.append({"event": "publishing", "step": step.name, "batch": batch})
         already = published(path, batch) if said and said[-1]["batch"] == batch else None
-        wrote = already or write(table, path, batch=batch, **step.target.options)  # type: ignore[union-attr]
+        with self._measured() as measured:
+            wrote = already or write(table, path, batch=batch, **step.target.options)  # type: ignore[union-attr]
         found = {"why": self.stage.why, "path": path, "rows": wrote.rows, "bytes": wrote.bytes}
+        if not already:
+            found["measured"] = together([*built.measured, measured]).to_json()
         return self._recorded(step, built, began, found | {"files": {name: [] for name in wrote.files}}, table)
 
     def _recorded(
@@ -191,6 +201,9 @@ class Work:
             with self.folder.workshop(step.name) as empty:
                 self.folder.finish(step.name, empty, record, statement)
         return record
+
+    def _measured(self) -> AbstractContextManager[Measures]:
+        return self.engine.measured() if self.engine else nullcontext(Measures())
 
     def _go_on(self) -> None:
         """Nothing more is written by a stage that was told to stop."""
