@@ -38,14 +38,19 @@ TASKS = 25  # of the reducing stage
 def heavy_query(url: str) -> None:
     """Run in a process of its own: a query of two shuffles whose reducing stage takes seconds.
 
-    Prints a line when some of that stage's tasks are done, and at the end the result and how often a stage was retried.
+    Prints a line when it has its executors, one when some of that stage's tasks are done, and at the end the result and
+    how often a stage was retried.
     """
     settings = {
         "spark.sql.shuffle.partitions": TASKS,
         "spark.sql.adaptive.coalescePartitions.enabled": False,  # else the little data becomes two tasks
         "spark.shuffle.io.retryWait": "200ms",  # not thrice 5 s before a lost executor is believed lost
+        "spark.scheduler.minRegisteredResourcesRatio": 1,  # no task before both executors are there
+        "spark.ui.enabled": False,
     }
     with ps.connect(url, **settings) as engine:
+        engine.session.range(1).count()
+        print("started", flush=True)
         numbers = engine.query(f"SELECT id, id % {KEYS} AS k FROM range(0, {ROWS}, 1, 8)", {})
         groups = ps.aggregate(numbers, "k", n="count(*)", total="sum(id)")
         # 2 ms a group, 0.4 s a task and 5 s in all, however fast the machine is: time to be killed in.
@@ -73,8 +78,9 @@ def test_an_executor_killed_amid_a_shuffle_changes_nothing(cluster):
     command = [sys.executable, "-c", "import sys, test_cluster as t; t.heavy_query(sys.argv[1])", cluster.url]
     with subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True) as query:
         assert query.stdout is not None
+        assert query.stdout.readline() == "started\n"
+        before = cluster.executors()  # looked for now: a second later, on crowded cores, little was left to be lost
         assert query.stdout.readline() == "reducing\n"
-        before = cluster.executors()
         os.kill(min(before), signal.SIGKILL)
         answer = json.loads(query.stdout.read())
 
