@@ -223,6 +223,15 @@ def test_rows_that_are_kept_are_not_run_again(duckdb_engine: Any) -> None:
     assert (wide(measured), measured.moved_bytes) == ([], 0)
 
 
+def test_questions_of_the_engine_itself_do_not_count(duckdb_engine: Any, tmp_path: Path) -> None:
+    """A writer counts partitions before it writes them; that is no part of what it was given."""
+    t = duckdb_engine.adopt(pa.table({"k": [1, 1, 2], "v": [1, 2, 3]}))
+    with duckdb_engine.measured() as measured:
+        ps.write(t, tmp_path / "out", partition_by="k")
+
+    assert (wide(measured), measured.read_rows) == ([], 3)
+
+
 def test_spilled_bytes_are_told(tmp_path: Path) -> None:
     """A sort that has too little memory says what it wrote to disk."""
     with ps.connect("duckdb", threads=1, memory="60MB", scratch=str(tmp_path / "scratch")) as engine:

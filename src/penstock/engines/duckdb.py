@@ -19,6 +19,7 @@ from penstock.engines import (
     arrow_files,
     bad_records,
     copies,
+    ctes,
     duckdb_measures,
     file_errors,
     logs,
@@ -32,7 +33,7 @@ from penstock.engines.duckdb_measures import profiled
 from penstock.engines.engine import Size
 from penstock.engines.files import Source, filesystem, is_remote, resolve, uploaded
 from penstock.engines.headers import refuse_unlike
-from penstock.engines.measures import Measures, measuring, wanted
+from penstock.engines.measures import Measures, measuring, unmeasured, wanted
 from penstock.engines.operators import Operator, of_json
 from penstock.engines.zstd import refuse_cut
 from penstock.errors import EngineError, InputError, OutputError, PenstockError, UsageError
@@ -147,7 +148,7 @@ class DuckDBEngine:
             if not tables:
                 return self.connection.sql(sql)
             (name, first), *others = tables.items()
-            bound = first.query(name, self._with(others, sql))
+            bound = first.query(name, ctes.before([_cte(*other) for other in others], sql))
             if bound is None:
                 raise UsageError("the statement returns no rows", "give one SELECT")
             if others:
@@ -208,7 +209,8 @@ class DuckDBEngine:
         if not self.is_narrow(table):
             return True
         counted = self.query(f"SELECT approx_count_distinct(hash({sql.quoted(partition_by)})) FROM t", {"t": table})
-        return bool(self.batches(counted).read_all()[0][0].as_py() > partitions.MANY)
+        with unmeasured():
+            return bool(self.batches(counted).read_all()[0][0].as_py() > partitions.MANY)
 
     def _copy(self, table: duckdb.DuckDBPyRelation, target: str, clauses: str) -> int:
         statement = f"COPY ({table.sql_query()}) TO {sql.literal(target)} ({clauses})"
@@ -284,16 +286,6 @@ class DuckDBEngine:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    @staticmethod
-    def _with(tables: Sequence[tuple[str, duckdb.DuckDBPyRelation]], statement: str) -> str:
-        """The statement with relations as its first common table expressions."""
-        if not tables:
-            return statement
-        ctes = ", ".join(f"{sql.quote(name)} AS NOT MATERIALIZED ({table.sql_query()}\n)" for name, table in tables)
-        head, separator, rest = statement.lstrip().partition(" ")
-        joined = f", {rest}" if separator and head.upper() == "WITH" else f" {statement}"
-        return f"WITH {ctes}{joined}"
-
     @contextmanager
     def _opening(self, source: Source) -> Iterator[None]:
         if source.remote:
@@ -347,6 +339,10 @@ _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 <
 _FINE = re.compile(r"\bTIMESTAMP(TZ)?_NS\b")  # at any depth of a type
 _PINNED = ("TimeZone = 'UTC'", "default_null_order = 'NULLS_LAST'")
 _NARROW = re.compile(r"SCAN|READ_|FILTER|PROJECTION|PARQUET|CSV|DUMMY", re.IGNORECASE)
+
+
+def _cte(name: str, table: duckdb.DuckDBPyRelation) -> str:
+    return f"{sql.quote(name)} AS NOT MATERIALIZED ({table.sql_query()}\n)"
 
 
 def _pinned(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

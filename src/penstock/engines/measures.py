@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["Measured", "Measures", "Side", "Told", "measuring", "together", "wanted"]
+__all__ = ["Measured", "Measures", "Side", "Told", "measuring", "together", "unmeasured", "wanted"]
 
 Kind = Literal["wide", "broadcast", "scan", "other"]
 
@@ -167,6 +167,16 @@ def measuring(owner: Any) -> Iterator[Measures]:
     before = _open.set((*_open.get(), (owner, measures)))
     try:
         yield measures
+    finally:
+        _open.reset(before)
+
+
+@contextmanager
+def unmeasured() -> Iterator[None]:
+    """A question that an engine asks for its own sake is no statement of the block."""
+    before = _open.set(())
+    try:
+        yield
     finally:
         _open.reset(before)
 

@@ -23,7 +23,7 @@ from pyspark.sql.functions import count, lit
 from pyspark.sql.types import StringType, StructField, StructType
 
 from penstock import sql
-from penstock.engines import arrow_files, bad_records, logs, notes, placed_lines, text_files, through_arrow
+from penstock.engines import arrow_files, bad_records, ctes, logs, notes, placed_lines, text_files, through_arrow
 from penstock.engines.duckdb import DuckDBEngine
 from penstock.engines.engine import Size
 from penstock.engines.files import Source, is_remote, resolve, uploaded
@@ -154,14 +154,9 @@ class SparkEngine:
         # spark.sql formats its text where it is given tables.
         statement = sql.replace("{", "{{").replace("}", "}}") if tables else sql
         frames = {f"t{position}": frame for position, frame in enumerate(tables.values())}
-        ctes = ", ".join(
-            f"{_quote(name)} AS (SELECT * FROM {{{slot}}})" for name, slot in zip(tables, frames, strict=True)
-        )
-        head, separator, rest = statement.lstrip().partition(" ")
-        if ctes:
-            statement = f"WITH {ctes}" + (f", {rest}" if separator and head.upper() == "WITH" else f" {statement}")
+        named = [f"{_quote(name)} AS (SELECT * FROM {{{slot}}})" for name, slot in zip(tables, frames, strict=True)]
         with errors("planning", sql):
-            frame = self.session.sql(statement, **frames)
+            frame = self.session.sql(ctes.before(named, statement), **frames)
             frame.schema  # noqa: B018 - Connect analyses only when asked
             return notes.inherit(frame, tables.values())
 

@@ -12,6 +12,7 @@ import gzip
 import json
 import re
 import secrets
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -41,6 +42,10 @@ _METRICS = {
 }
 _OF_WRITERS = ("shuffle bytes written", "shuffle write time", "data size")
 _UNITS = {unit: 1 << 10 * power for power, unit in enumerate(["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])}
+
+
+# Finding the classes takes as long as a few answers.
+_stores: weakref.WeakKeyDictionary[Any, _Stores] = weakref.WeakKeyDictionary()
 
 
 class Stage(NamedTuple):
@@ -83,7 +88,9 @@ def _told(session: Any, tag: str) -> list[Told]:
     """What the jobs with a tag did, a record for each query, in their order."""
     context = session._jsc.sc()
     context.listenerBus().waitUntilEmpty(PATIENCE)
-    stores = _Stores(session, context)
+    if session not in _stores:
+        _stores[session] = _Stores(session, context)
+    stores = _stores[session]
     queries: dict[int | None, set[int]] = {}
     for job in sorted(context.statusTracker().getJobIdsForTag(tag)):
         query, stages = stores.job(job)
@@ -92,7 +99,7 @@ def _told(session: Any, tag: str) -> list[Told]:
 
 
 class _Stores:
-    """Both stores of an application. What they hold comes over as JSON, in one piece: an answer takes about 1 ms."""
+    """Both stores of an application. What they hold comes over as JSON: a call for each thing, not for each number."""
 
     def __init__(self, session: Any, context: Any) -> None:
         self.sql = session._jsparkSession.sharedState().statusStore()
@@ -107,9 +114,8 @@ class _Stores:
 
     def job(self, number: int) -> tuple[int | None, list[int]]:
         """The query that a job is of, and its stages."""
-        found = self.application.jobWithAssociatedSql(number)
-        query = found._2()
-        return query.get() if query.isDefined() else None, self.plain(found._1())["stageIds"]
+        job, query = self.plain(self.application.jobWithAssociatedSql(number))
+        return query, job["stageIds"]
 
     def query(self, number: int | None, stages: set[int]) -> Told:
         """What one query did; jobs without one are of RDDs."""

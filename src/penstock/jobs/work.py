@@ -151,10 +151,10 @@ class Work:
             table = result.marked if isinstance(result, Checked) else self._lazy(result, step)
             with self._measured() as measured:
                 wrote = unpublished(table, workshop / "rows")
-                found: dict[str, Any] = {"why": why, "rows": wrote.rows, "bytes": wrote.bytes}
-                if isinstance(result, Checked):
-                    found |= self._split(step, workshop, result)
+            found: dict[str, Any] = {"why": why, "rows": wrote.rows, "bytes": wrote.bytes}
             found["measured"] = together([*built.measured, measured]).to_json()
+            if isinstance(result, Checked):
+                found |= self._split(step, workshop, result)
             found["files"] = sums_of(workshop / "rows")
             self._go_on()
             return self._recorded(step, built, began, found | {"checked": marked}, table, workshop)
