@@ -2,7 +2,8 @@
 
 `python -m bench.exchange --rows 1000000` gives each of ten workers so many random 64-bit integers, all different but
 for one that two workers share. `--data zipf` draws skewed ones, `--walk` compares what the ways to shuffle would send.
-All values are in memory before a clock starts; DuckDB groups the same values with all cores.
+All values are in memory before a clock starts; DuckDB groups the same values with all cores. `--simulate 1000` shows
+how evenly so many workers would be burdened in every phase of every statistic.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from penstock import exchange as ex
 from penstock.exchange.columns import pack_run
 from penstock.exchange.counted import count
 from penstock.exchange.shelf import Shelf
+from penstock.exchange.transports.simulator import Phase
 from penstock.exchange.values import Domain, hold
 
 Report = dict[str, Any]
@@ -60,6 +62,57 @@ def work(part: list[Any], world: ex.World) -> Report:
         "rounds": len(world.traffic) - len(before),
         "memory": peak(),
     }
+
+
+Part = npt.NDArray[Any] | list[str]
+
+SIMULATED: dict[str, Callable[[Any, ex.World], Any]] = {
+    "mode": ex.mode,
+    "top 10": lambda part, world: ex.top(part, world, 10),
+    "median": ex.median,
+    "4 quantiles": lambda part, world: ex.quantiles(part, world, [0.1, 0.5, 0.9, 0.99]),
+    "moments": ex.moments,
+    "distinct": ex.distinct,
+    "distinct, 2 %": lambda part, world: ex.distinct(part, world, 0.02),
+}
+
+
+def few(workers: int, rows: int) -> dict[str, list[Part]]:
+    """Parts of about so many values each, of several makes."""
+    draw = np.random.default_rng(1)
+    sizes = np.minimum(draw.pareto(1.0, workers) * rows / 2, 30 * rows) * (draw.random(workers) > 0.3)
+    drawn = [np.random.default_rng(worker) for worker in range(workers)]
+    return {
+        "distinct": [each.integers(-(2**63), 2**63 - 1, rows) for each in drawn],
+        "Zipf": [each.zipf(1.3, rows) for each in drawn],
+        "parts of 0 to 30 times": [
+            each.integers(-(2**63), 2**63 - 1, int(size)) for each, size in zip(drawn, sizes, strict=True)
+        ],
+        "all in one part": [each.integers(-(2**63), 2**63 - 1, 100 * rows * (each is drawn[0])) for each in drawn],
+        "all equal": [np.full(rows, 7) for _ in drawn],
+        "strings": [[f"user {number}" for number in each.integers(0, 10**9, rows)] for each in drawn],
+    }
+
+
+def simulated(workers: int, rows: int) -> None:
+    """The busiest receiver of every phase, whatever the values are; along trees, and with a worker in the middle."""
+    makes = few(workers, rows)
+    print(f"{workers} workers in simulated time with some {rows} values each: the worst of {', '.join(makes)}")
+    print(f"{'':42}{'busiest / mean':>14}{'bytes':>10}{'star':>10}{'bytes':>14}")
+    for name, statistic in SIMULATED.items():
+        worst: dict[str, Phase] = {}
+        for make, parts in makes.items():
+            if (name, make) == ("moments", "strings"):
+                continue
+            for phase in ex.simulate(statistic, parts).phases:
+                its = phase.phase.rstrip(" 0123456789")  # phases that come again have numbers
+                worst[its] = max(phase, worst.get(its, phase), key=lambda phase: phase.burden)
+        star = {phase.phase: phase for phase in ex.simulate(statistic, makes["distinct"], star=True).phases}
+        for phase, tree in worst.items():
+            told = f"{name:16}{phase:26}{tree.burden:14.2f}{tree.received_max:10,}"
+            if phase in star and star[phase].burden > 2 * tree.burden:
+                told += f"{star[phase].burden:10.1f}{star[phase].received_max:14,}"
+            print(told, flush=True)
 
 
 def peak() -> int:
@@ -127,10 +180,14 @@ def main() -> None:
     parser.add_argument("--transport", choices=["process", "tcp", "mpi", "threads"], default="process")
     parser.add_argument("--statistics", nargs="*", choices=list(STATISTICS), default=["mode", "median"])
     parser.add_argument("--walk", action="store_true", help="what the ways to shuffle send")
+    parser.add_argument("--simulate", type=int, metavar="WORKERS", help="how evenly so many would be burdened")
     parser.add_argument("--only-duckdb", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only_duckdb:
         print(json.dumps(duckdb(options)))
+        return
+    if options.simulate:
+        simulated(options.simulate, min(options.rows, 20))
         return
     if options.walk:
         for way, amount in walk(options.rows, options.workers).items():

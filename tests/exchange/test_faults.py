@@ -36,7 +36,8 @@ def nobody_stays() -> Iterator[None]:
 def statistics(part: Any, world: ex.World) -> list[Any]:
     """Every collective, each with what the one before it gave."""
     parts = world.swap("swap", [b"%d-%d" % (world.id, to) * 50 for to in range(SIZE)])
-    total = world.reduce("reduce", b"".join(parts)[:200], lambda left, right: left + b"+" + right)
+    halves = b"".join(parts)[:200], parts[0]
+    total, _ = world.reduce_halves("reduce", halves, lambda left, right: left + b"+" + right)
     plan = world.share("share", total[:20] if world.id == 1 else None, root=1)
     every = world.gather("gather", plan + b"%d" % world.id)
     return [total, every, world.swap("swap", every)]

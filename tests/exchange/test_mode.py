@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from exchange_parts import counts, parts, same
 from penstock import exchange as ex
 from penstock.errors import UsageError
+from penstock.exchange import look
 
 PLANS = sys.modules["penstock.exchange.mode"]  # the function stands in the package under the module's name
 
@@ -45,8 +46,8 @@ def test_top_is_what_one_machine_counts(all_parts: list[list[Any]], k: int) -> N
 def test_every_plan_gives_the_same(all_parts: list[list[Any]], k: int, plan: str) -> None:
     """Small data go through the plans for large data too, and come out the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PLANS, "FEW", 0)
-        patch.setattr(PLANS, "FINGERPRINT", -1e9 if plan == "fingerprints" else 1e9)
+        patch.setattr(look, "FEW", 0)
+        patch.setattr(look, "FINGERPRINT", -1e9 if plan == "fingerprints" else 1e9)
         patch.setattr(PLANS, "CANDIDATES", 0 if plan != "threshold" else 10**9)
         found, _ = everywhere(lambda part, world: ex.top(part, world, k), all_parts)
 
@@ -58,7 +59,7 @@ def test_every_plan_gives_the_same(all_parts: list[list[Any]], k: int, plan: str
 def test_chunks_beyond_the_memory_give_the_same(all_parts: list[list[Any]]) -> None:
     """Values that come as an iterable of chunks, with room for ten of them, are counted from files."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PLANS, "FEW", 0)
+        patch.setattr(look, "FEW", 0)
         found, _ = everywhere(
             lambda part, world: ex.top((part[at : at + 7] for at in range(0, len(part), 7)), world, 3, memory=80),
             all_parts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 from penstock import exchange as ex
 from penstock.errors import EngineError, UsageError
-from penstock.exchange import grid, wire
-from penstock.exchange.world import node, opponents
+from penstock.exchange import wire
+from penstock.exchange.bundles import join, split
+from penstock.exchange.schedules import mirrored, opponents, seat
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -24,6 +26,8 @@ def everything(part: Any, world: ex.World) -> list[Any]:
     return [
         world.swap("swap", pair),
         world.reduce("reduce", b"%d " % world.id, bytes.__add__),
+        world.reduce_halves("halves", (b"%d " % world.id, b"." * world.id), bytes.__add__),
+        sum(map(int, world.reduce_each("each", pair_of_numbers(world), added, world.size).split() or [b"0"])),
         world.share("share", b"root %d" % world.id, root=world.size // 2),
         world.gather("gather", b"." * world.id),
         world.swap("swap", pair[::-1]),
@@ -37,11 +41,25 @@ def expected(worker: int, size: int) -> list[Any]:
     return [
         [parts[sender][worker] for sender in range(size)],
         b"".join(b"%d " % each for each in range(size)),
+        (b"".join(b"%d " % each for each in range(size)), b"." * sum(range(size))),
+        sum(sender * worker for sender in range(size) if (sender + worker) % 3),
         b"root %d" % (size // 2),
         [b"." * each for each in range(size)],
         [parts[sender][size - 1 - worker] for sender in range(size)],
         b"first",
     ]
+
+
+def pair_of_numbers(world: ex.World) -> list[bytes]:
+    """A number for each worker, and for some none."""
+    return [b"%d " % (world.id * to) if (world.id + to) % 3 else b"" for to in range(world.size)]
+
+
+def added(parts: Sequence[bytes]) -> bytes:
+    """One number of several; empty parts do not come."""
+    assert len(parts) > 1
+    assert all(parts)
+    return b"%d " % sum(map(int, parts))
 
 
 @pytest.mark.parametrize("size", [*range(1, 18), 31, 32, 33, 63, 64])
@@ -146,42 +164,54 @@ def test_every_round_of_the_tournament_is_a_pairing() -> None:
             )
 
 
+@pytest.mark.parametrize("transport", ["simulator", "threads"])
 @pytest.mark.parametrize("size", [*range(64, 74), 90, 91, 99, 100])
-def test_small_parts_go_in_two_hops(size: int) -> None:
+def test_small_parts_go_in_two_hops(size: int, transport: str) -> None:
     """Many workers with less than a header for each other send few messages, whatever shape their rows have."""
 
     def work(part: Any, world: ex.World) -> Any:
         small = [b"%d>%d" % (world.id, to) * ((world.id + to) % 3) for to in range(size)]
-        return world.swap("small", small), world.swap("large", [bytes(100)] * size), world.traffic
+        each = world.reduce_each("each", pair_of_numbers(world), added, world.size)
+        return world.swap("small", small), world.swap("large", [bytes(100)] * size), int(each), world.traffic
 
-    for worker, (small, large, traffic) in enumerate(ex.run(work, [None] * size, transport="simulator")):
+    for worker, (small, large, each, traffic) in enumerate(ex.run(work, [None] * size, transport=transport)):
         assert small == [b"%d>%d" % (sender, worker) * ((sender + worker) % 3) for sender in range(size)]
         assert large == [bytes(100)] * size
+        assert each == sum(sender * worker for sender in range(size) if (sender + worker) % 3)
         assert traffic["small"].received_messages <= 25
+        assert traffic["each"].received_messages <= 25
         assert traffic["large"].received_messages >= size - 1
 
 
 def test_lengths_of_any_width_are_bundled() -> None:
     """Parts come out of a bundle as they went in, empty ones and long ones too."""
     for parts in ([], [b""], [b"", b"a", bytes(255)], [bytes(256), b"x"], [b"y", bytes(70_000), b""]):
-        assert grid.unbundle(grid.bundle(parts), len(parts)) == parts
+        assert split(join(parts)) == parts
 
 
-def test_the_tree_reads_in_worker_order() -> None:
+@pytest.mark.parametrize("place", [seat, mirrored])
+def test_a_tree_reads_in_worker_order(place: Any) -> None:
     """Left subtree, worker, right subtree are the workers in order; parents agree; the depth is logarithmic."""
     for size in range(1, 70):
-        tree = [node(worker, size) for worker in range(size)]
-        [root] = [worker for worker in range(size) if tree[worker][0] is None]
+        tree = [place(worker, size) for worker in range(size)]
+        [root] = [worker for worker in range(size) if tree[worker].parent is None]
 
         def in_order(worker: int | None, depth: int, tree: Any = tree, size: int = size) -> list[int]:
-            assert 2**depth <= 2 * size
+            assert 2**depth <= 4 * size
             if worker is None:
                 return []
             _, left, right = tree[worker]
-            assert all(child is None or tree[child][0] == worker for child in (left, right))
+            assert all(child is None or tree[child].parent == worker for child in (left, right))
             return [*in_order(left, depth + 1), worker, *in_order(right, depth + 1)]
 
         assert in_order(root, 0) == list(range(size))
+
+
+def test_who_has_children_in_one_tree_is_a_leaf_in_the_other() -> None:
+    """So nobody receives more than two halves on the way up."""
+    for size in range(1, 70):
+        for worker in range(size):
+            assert not any(seat(worker, size)[1:]) or mirrored(worker, size)[1:] == (None, None)
 
 
 @pytest.mark.parametrize("size", [10, 64])

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from penstock.exchange.counted import Run
+from penstock.exchange.bundles import join, split
+from penstock.exchange.counted import NOTHING, Run
 from penstock.exchange.gaps import pack_gaps, unpack_gaps
 from penstock.exchange.mixing import digests
 
 __all__ = [
-    "join",
     "pack_mask",
     "pack_numbers",
     "pack_run",
     "pack_strings",
-    "split",
     "unpack_mask",
     "unpack_numbers",
     "unpack_run",
@@ -42,7 +39,7 @@ def pack_run(run: Run, low: int = 0) -> bytes:
 def unpack_run(data: bytes, low: int = 0) -> Run:
     """The run of `pack_run`."""
     if not data:
-        return Run(np.empty(0, np.uint64))
+        return NOTHING
     gaps, packed, *strings = split(data)
     counts = unpack_numbers(packed) if packed else None
     if not strings:
@@ -88,19 +85,3 @@ def unpack_mask(data: bytes, count: int) -> npt.NDArray[np.bool_]:
     if not data:
         return np.zeros(count, np.bool_)
     return np.unpackbits(np.frombuffer(zlib.decompress(data), np.uint8), count=count).view(np.bool_)
-
-
-def join(parts: Sequence[bytes]) -> bytes:
-    """Several byte strings as one."""
-    return b"".join([struct.pack("<H", len(parts)), struct.pack(f"<{len(parts)}Q", *map(len, parts)), *parts])
-
-
-def split(data: bytes) -> list[bytes]:
-    """The byte strings of `join`."""
-    (count,) = struct.unpack_from("<H", data)
-    start = 2 + 8 * count
-    parts = []
-    for length in struct.unpack_from(f"<{count}Q", data, 2):
-        parts.append(data[start : start + length])
-        start += length
-    return parts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,7 +20,7 @@ from penstock.exchange.mixing import UInts, digests, mix, unmix
 from penstock.exchange.shelf import MEMORY, Shelf, sorted_runs
 from penstock.exchange.values import Domain, Held, sorted_strings
 
-__all__ = ["Counted", "Run", "best", "combine", "count", "merge"]
+__all__ = ["NOTHING", "Counted", "Run", "best", "best_of", "combine", "count", "halved", "merge"]
 
 
 SECTION = 1 << 20  # keys of a slice
@@ -54,6 +54,9 @@ class Run:
         return unmix(self.hashes, bits) if self.keys is None else self.keys
 
 
+NOTHING = Run(np.empty(0, np.uint64))
+
+
 @dataclass(frozen=True)
 class Counted:
     """All of a worker's keys; a key may stand in several runs."""
@@ -66,22 +69,28 @@ class Counted:
         """How many keys there are; a key counts once a run."""
         return sum(map(len, self.runs))
 
+    def cut(self, edges: Sequence[int]) -> Iterator[Run]:
+        """The keys with hashes from each edge to below the next, a slice at a time."""
+        ends = np.array([min(edge, (1 << self.bits) - 1) for edge in edges], np.uint64)
+        places = []
+        for run in self.runs:
+            found = np.searchsorted(run.hashes, ends).tolist()
+            places.append([len(run) if edge >> self.bits else place for edge, place in zip(edges, found, strict=True)])
+        for starts, stops in pairwise(zip(*places, strict=True)):
+            if starts == stops:  # of a thousand owners most get nothing when keys are few
+                yield NOTHING
+                continue
+            parts = [run.take(slice(*of_run)) for run, *of_run in zip(self.runs, starts, stops, strict=True)]
+            yield parts[0] if len(parts) == 1 else merge(parts)
+
     def section(self, low: int, high: int) -> Run:
         """The keys with hashes from `low` to below `high`."""
-        parts = []
-        for run in self.runs:
-            start, stop = (
-                np.searchsorted(run.hashes, np.uint64(edge)) if edge < 1 << self.bits else len(run)
-                for edge in (low, high)
-            )
-            parts.append(run.take(slice(start, stop)))
-        return parts[0] if len(parts) == 1 else merge(parts)
+        return next(self.cut([low, high]))
 
     def sections(self) -> Iterator[Run]:
         """All keys, a slice at a time."""
         count = max(1, -(-self.entries // SECTION))
-        edges = [(part << self.bits) // count for part in range(count + 1)]
-        yield from (self.section(low, high) for low, high in pairwise(edges))
+        return self.cut([(part << self.bits) // count for part in range(count + 1)])
 
     def among(self, wanted: Run) -> Run:
         """Those of the keys that are wanted."""
@@ -115,7 +124,7 @@ def count(held: Held, domain: Domain, shelf: Shelf, memory: int = MEMORY) -> Cou
         if len(hashes) < rows:
             run = Run(shelf.keep(run.hashes), None if run.counts is None else shelf.keep(run.counts))
         runs.append(run)
-    return _one_run(Counted(runs or [Run(np.empty(0, np.uint64))], domain.bits), shelf)
+    return _one_run(Counted(runs or [NOTHING], domain.bits), shelf)
 
 
 def _one_run(counted: Counted, shelf: Shelf) -> Counted:
@@ -188,6 +197,12 @@ def _merge_strings(runs: Sequence[Run], how: np.ufunc) -> Run:
     return merged.take(np.argsort(merged.hashes, kind="stable"))
 
 
+def halved(run: Run, bits: int) -> tuple[Run, Run]:
+    """The keys with hashes below 2^(bits - 1), and the others."""
+    middle = np.searchsorted(run.hashes, np.uint64(1 << bits >> 1))
+    return run.take(slice(middle)), run.take(slice(middle, None))
+
+
 def best(run: Run, k: int, bits: int) -> Run:
     """The k keys that occur most often; of equals, the least keys."""
     if len(run) <= k:
@@ -203,3 +218,11 @@ def best(run: Run, k: int, bits: int) -> Run:
     else:
         least = np.array(heapq.nsmallest(missing, range(len(values)), key=values.__getitem__))
     return run.take(np.sort(np.concatenate([sure, equal[least]])))
+
+
+def best_of(runs: Iterable[Run], k: int, bits: int) -> Run:
+    """The k best keys of several runs, in which no key comes twice."""
+    found = NOTHING
+    for run in runs:
+        found = best(merge([found, best(run, k, bits)]), k, bits)
+    return found

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from penstock.errors import UsageError
 from penstock.exchange.counted import Counted, Run, count
 from penstock.exchange.fingerprints import shared
+from penstock.exchange.look import look_around, most_of, pays, sum_of
 from penstock.exchange.mixing import digests, scramble
-from penstock.exchange.mode import look_around, pays, sum_of
 from penstock.exchange.shelf import MEMORY, Shelf
-from penstock.exchange.shuffle import owned
+from penstock.exchange.shuffle import everywhere, owned
 from penstock.exchange.values import Domain, Held, agree, hold
 from penstock.exchange.world import World
 
@@ -54,13 +54,19 @@ def distinct(values: Any, world: World, error: float | None = None, *, memory: i
         # How often a key occurs does not matter, and is not told.
         counted = Counted([Run(run.hashes, None, run.keys) for run in counted.runs], counted.bits)
         look = look_around(counted, world, 1, domain.rows)
+        if look.few:
+            [run] = counted.cut([0, 1 << counted.bits])
+            return len(everywhere(run, world, "all keys", counted.bits, how=np.maximum))
         if not pays(look, counted.bits, world.size):
-            return sum_of(world, "owned", sum(len(run) for run in owned(counted, world, look.most)))
+            return sum_of(world, "owned", _owned(counted, world, look.most))
         left = shared(counted, world, look.entries, look.most)
         here = sum(map(len, counted.sections())) - len(left)
-        most = max(int.from_bytes(each, "big") for each in world.gather("keys left", len(left).to_bytes(8, "big")))
-        there = sum(len(run) for run in owned(Counted([left], counted.bits), world, most))
+        there = _owned(Counted([left], counted.bits), world, most_of(world, "keys left", len(left)))
         return sum_of(world, "here and owned", here + there)
+
+
+def _owned(counted: Counted, world: World, most: int) -> int:
+    return sum(len(run) for run in owned(counted, world, most, np.maximum))
 
 
 def _estimated(held: Held, domain: Domain, world: World, precision: int) -> int:
@@ -73,9 +79,15 @@ def _estimated(held: Held, domain: Domain, world: World, precision: int) -> int:
             _see(registers, scramble(digests(strings)), precision)
 
     def both(one: bytes, other: bytes) -> bytes:
-        return zlib.compress(np.maximum(_read(one), _read(other)).tobytes(), 1)
+        return _written(np.maximum(_read(one), _read(other)))
 
-    return round(_estimate(_read(world.reduce("registers", zlib.compress(registers.tobytes(), 1), both)), precision))
+    low, high = map(_written, np.split(registers, 2))
+    found = world.reduce_halves("registers", (low, high), both)
+    return round(_estimate(np.concatenate(list(map(_read, found))), precision))
+
+
+def _written(registers: npt.NDArray[np.uint8]) -> bytes:
+    return zlib.compress(registers.tobytes(), 1)
 
 
 def _read(data: bytes) -> npt.NDArray[np.uint8]:

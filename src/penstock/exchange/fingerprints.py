@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.exchange.columns import join, pack_mask, pack_numbers, split, unpack_mask, unpack_numbers
+from penstock.exchange.bundles import join, split
+from penstock.exchange.columns import pack_mask, pack_numbers, unpack_mask, unpack_numbers
 from penstock.exchange.counted import Counted, Run, merge
 from penstock.exchange.gaps import pack_gaps, unpack_gaps
 from penstock.exchange.mixing import UInts

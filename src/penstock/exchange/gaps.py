@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 __all__ = ["pack_gaps", "unpack_gaps"]
 
-HEADER = struct.Struct("<QBB")  # how many numbers, how many low bits, bytes of a number
+HEADER = struct.Struct("<IB")  # how many numbers, how many low bits
 
 
 def pack_gaps(numbers: npt.NDArray[Any], low: int | None = None) -> bytes:
@@ -32,19 +32,19 @@ def pack_gaps(numbers: npt.NDArray[Any], low: int | None = None) -> bytes:
     whole, rest = divmod(low, 8)
     lows = [_part(numbers, 8 * byte).astype(np.uint8).tobytes() for byte in range(whole)]
     planes = [np.packbits(_part(numbers, 8 * whole + bit).astype(np.uint8) & 1).tobytes() for bit in range(rest)]
-    return b"".join([HEADER.pack(count, low, numbers.dtype.itemsize), *lows, *planes, np.packbits(bitmap).tobytes()])
+    return b"".join([HEADER.pack(count, low), *lows, *planes, np.packbits(bitmap).tobytes()])
 
 
 def unpack_gaps(data: bytes, dtype: Any = np.uint64) -> npt.NDArray[Any]:
-    """The numbers of `pack_gaps`."""
+    """The numbers of `pack_gaps`, as a type that holds them all."""
     if not data:
         return np.empty(0, dtype)
-    count, low, size = HEADER.unpack_from(data)
+    count, low = HEADER.unpack_from(data)
     whole, rest = divmod(low, 8)
     start = HEADER.size + whole * count + rest * (-(-count // 8))
     steps = np.flatnonzero(np.unpackbits(np.frombuffer(data, np.uint8, offset=start)).view(np.bool_))
     steps -= np.arange(count)
-    numbers = steps.astype(f"<u{size}")
+    numbers = steps.astype(dtype)
     numbers <<= numbers.dtype.type(low)
     at = HEADER.size
     for byte in range(whole):
@@ -55,7 +55,7 @@ def unpack_gaps(data: bytes, dtype: Any = np.uint64) -> npt.NDArray[Any]:
         plane = np.unpackbits(np.frombuffer(data, np.uint8, -(-count // 8), at), count=count).astype(numbers.dtype)
         numbers |= plane << numbers.dtype.type(8 * whole + bit)
         at += -(-count // 8)
-    return numbers.astype(dtype, copy=False)
+    return numbers
 
 
 def _part(numbers: npt.NDArray[Any], shift: int) -> npt.NDArray[Any]:

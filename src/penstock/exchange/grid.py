@@ -11,45 +11,56 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
-__all__ = ["LEAST", "SHORT", "bundle", "row", "served", "unbundle", "via"]
+__all__ = ["LEAST", "column", "pays", "row", "rows", "served", "via", "width"]
 
 #: The number of workers from which the second hop pays, and the mean size of a part up to which it does.
 LEAST: Final = 64
 SHORT: Final = 32
 
+#: Keys in a part, however long, of which one that all workers have would burden its owner too much.
+FEW: Final = 4
+
+
+def width(size: int) -> int:
+    """How many workers a row has; the last one may have fewer."""
+    return math.isqrt(size - 1) + 1
+
+
+def rows(size: int) -> int:
+    """How many rows there are."""
+    return -(-size // width(size))
+
 
 def row(worker: int, size: int) -> range:
     """The workers of a worker's row."""
-    width = math.isqrt(size - 1) + 1
-    start = worker - worker % width
-    return range(start, min(start + width, size))
+    start = worker - worker % width(size)
+    return range(start, min(start + width(size), size))
 
 
-def via(start: int, receiver: int, size: int) -> int:
-    """Who, in the row that begins at `start`, takes what is for a receiver."""
-    members = row(start, size)
-    return members[receiver % (math.isqrt(size - 1) + 1) % len(members)]
+def column(worker: int, size: int) -> range:
+    """The workers of a worker's column, one in each row; the last row may have none."""
+    return range(worker % width(size), size, width(size))
+
+
+def via(number: int, receiver: int, size: int) -> int:
+    """Who, in a row, takes what is for a receiver."""
+    members = row(number * width(size), size)
+    return members[receiver % width(size) % len(members)]
 
 
 def served(worker: int, size: int) -> list[int]:
-    """The receivers for whom a worker takes what its row has."""
-    members, width = row(worker, size), math.isqrt(size - 1) + 1
-    columns = range(worker - members.start, width, len(members))
-    return sorted(receiver for column in columns for receiver in range(column, size, width))
+    """The receivers for whom a worker takes what its row has: those of its column, and of those that its row lacks."""
+    members = row(worker, size)
+    columns = range(worker - members.start, width(size), len(members))
+    return sorted(receiver for place in columns for receiver in range(place, size, width(size)))
 
 
-def bundle(parts: Sequence[bytes]) -> bytes:
-    """Several parts as one message: how wide a length is, the lengths, the parts."""
-    lengths = list(map(len, parts))
-    kind = np.min_scalar_type(max(lengths, default=0)).newbyteorder("<")
-    return b"".join((bytes([kind.itemsize]), np.array(lengths, kind).tobytes(), *parts))
+def pays(sums: Sequence[int], keys: int, size: int) -> bool:
+    """Whether two hops are better, given the bytes of each row, and of how many keys all are.
 
-
-def unbundle(message: bytes, count: int) -> list[bytes]:
-    """So many parts out of one message."""
-    width = message[0]
-    start = 1 + width * count
-    ends = (start + np.cumsum(np.frombuffer(message, f"<u{width}", count, 1), dtype=np.int64)).tolist()
-    return [message[begin:end] for begin, end in zip([start, *ends], ends, strict=False)]
+    The workers of a row take all that it sends. So the fullest may send twice the mean, and two bytes for each part
+    beyond that, which is less than what the messages take by themselves.
+    """
+    mean = sum(sums) / size**2
+    fullest = max(sums[number] / len(row(number * width(size), size)) / size for number in range(rows(size)))
+    return (mean <= SHORT or keys <= FEW * size**2) and fullest <= 2 * mean + 2

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import UsageError
-from penstock.exchange.columns import join, pack_numbers, pack_strings, split, unpack_numbers, unpack_strings
+from penstock.exchange.bundles import join, split
+from penstock.exchange.columns import pack_numbers, pack_strings, unpack_numbers, unpack_strings
 from penstock.exchange.gaps import pack_gaps, unpack_gaps
 from penstock.exchange.shelf import MEMORY, Shelf, Strings, sorted_runs
 from penstock.exchange.values import Domain, Held, agree, hold, sorted_strings
@@ -31,7 +32,7 @@ Array = npt.NDArray[Any]
 
 PIVOTS = 1024  # of all quantiles together
 GATHERED = 2048  # values that are left, of all quantiles together
-TEXT = 1 << 16  # bytes of pivots that are strings
+TEXT = 1 << 15  # bytes of pivots that are strings, in each of two halves
 _GOLDEN, _ROOT = 0.6180339887498949, 0.41421356237309515  # multiples of the first lie evenly between 0 and 1
 
 
@@ -127,20 +128,19 @@ class Ordered:
     def between(self, window: Window, many: int | None, luck: float) -> tuple[Array, Array]:
         """Keys within the window, all or this worker's share of `many`, each with how many values it stands for.
 
-        A share is that of the window's values, rounded up or down by luck. So all shares together are about `many`, and
-        in the tree that puts them together nobody gets more than twice what others get.
+        A share is that of the window's values, rounded up or down by luck: all shares together are about `many`.
         """
         parts = []
         for run, ends in self.runs:
             start = 0 if window.low is None else int(_places(run, [window.low], "right")[0])
             stop = len(run) if window.high is None else int(_places(run, [window.high], "left")[0])
-            counts = np.ones(stop - start, np.int64) if ends is None else np.diff(ends, prepend=0)[start:stop]
-            share = None if many is None else int(many * int(counts.sum()) / window.inside + luck)
+            first, last = (start, stop) if ends is None else (int(ends[at - 1]) if at else 0 for at in (start, stop))
+            share = None if many is None else int(many * (last - first) / window.inside + luck)
             if ends is not None:
-                places, counts = _even(counts, share)
+                places, counts = _even(np.diff(ends[start:stop], prepend=first), share)
                 parts.append(_thin(run[start + places], counts, share))
             elif share is None or stop - start <= share:
-                parts.append((run[start:stop], counts))
+                parts.append((run[start:stop], np.ones(stop - start, np.int64)))
             else:
                 chosen = start + (2 * np.arange(share) + 1) * (stop - start) // (2 * max(share, 1))
                 parts.append((run[chosen], np.full(share, (stop - start) // max(share, 1))))
@@ -194,6 +194,7 @@ def _select(ordered: Ordered, world: World, ranks: Sequence[int], domain: Domain
         many = max(16, PIVOTS // len(places))
         whole = [window.inside <= max(16, GATHERED // len(places)) for window in places]
         pivots = _agreed(ordered, world, places, whole, many, luck)
+        pivots = [its if all_ else (np.unique(its[0]), its[1]) for its, all_ in zip(pivots, whole, strict=True)]
         mixed = [keys for (keys, _), all_ in zip(pivots, whole, strict=True) if not all_]
         counts = iter(_counted(ordered, world, mixed) if mixed else [])
         for window, all_, (keys, times) in zip(places, whole, pivots, strict=True):
@@ -223,26 +224,43 @@ def _agreed(
     mine = [ordered.between(window, limit, luck) for window, limit in zip(places, limits, strict=True)]
 
     def both(one: bytes, other: bytes) -> bytes:
-        merged = []
-        for (keys, counts), (more, their_counts), limit in zip(_read(one), _read(other), limits, strict=True):
-            together = np.concatenate([keys, more])
-            order = np.argsort(together, kind="stable")
-            merged.append(_thin(together[order], np.concatenate([counts, their_counts])[order], limit))
-        return _written(merged)
+        merged = map(_merged, _read(one), _read(other))
+        return _written([_thin(*pair, limit and limit // 2) for pair, limit in zip(merged, limits, strict=True)])
 
-    return _read(world.reduce("pivots", _written(mine), both))
+    # Every other pivot goes along the other tree; where workers have one each, that of every other worker.
+    odd = world.id % 2
+    one, other = (_written([(keys[start::2], counts[start::2]) for keys, counts in mine]) for start in (odd, 1 - odd))
+    return list(map(_merged, *map(_read, world.reduce_halves("pivots", (one, other), both))))
+
+
+def _merged(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Sorted keys of two sides with what they stand for."""
+    keys, counts = map(np.concatenate, zip(one, other, strict=True))
+    order = np.argsort(keys, kind="stable")
+    return keys[order], counts[order]
 
 
 def _counted(ordered: Ordered, world: World, pivots: list[Array]) -> list[tuple[Array, Array]]:
     """How many values of all workers are below, and up to, each pivot."""
 
-    def both(one: bytes, other: bytes) -> bytes:
-        return join([pack_gaps(unpack_gaps(a) + unpack_gaps(b)) for a, b in zip(split(one), split(other), strict=True)])
+    def half(start: int) -> bytes:
+        counts = []
+        for keys in pivots:
+            below = ordered.below(keys[start::2])
+            counts.append((below, ordered.below(keys[start::2], "right") - below))
+        return _written(counts)
 
-    sides: tuple[Literal["left", "right"], ...] = ("left", "right")
-    mine = join([pack_gaps(ordered.below(keys, side)) for keys in pivots for side in sides])
-    counts = [unpack_gaps(part).astype(np.int64) for part in split(world.reduce("counts", mine, both))]
-    return list(zip(counts[::2], counts[1::2], strict=True))
+    def both(one: bytes, other: bytes) -> bytes:
+        counts = zip(_read(one), _read(other), strict=True)
+        return _written([(below + more, at + more_at) for (below, at), (more, more_at) in counts])
+
+    counts = []
+    for keys, *halves in zip(pivots, *map(_read, world.reduce_halves("counts", (half(0), half(1)), both)), strict=True):
+        below, at = np.empty((2, len(keys)), np.int64)
+        for start, (some, some_at) in enumerate(halves):
+            below[start::2], at[start::2] = some, some_at
+        counts.append((below, below + at))
+    return counts
 
 
 def _thin(keys: Array, counts: Array, many: int | None) -> tuple[Array, Array]:

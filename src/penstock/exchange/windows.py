@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import json
 import math
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -214,23 +215,20 @@ class _Decayed:
         )
         return heavy, steps
 
-    def _known(self, world: World | None) -> tuple[dict[Any, float], dict[int, float]]:
+    def _on_all(self, world: World | None) -> tuple[dict[Any, float], dict[int, float]]:
+        """All weights as they are at the latest moment of any worker."""
         if world is None:
             return self._at(self._now)
-        now = max(json.loads(part) for part in world.gather("moments", json.dumps(self._now).encode()))
-        heavy, steps = self._at(now)
-
-        def both(one: bytes, other: bytes) -> bytes:
-            (a, b), (more, higher) = _read(one), _read(other)
-            return _written(_fewer(_sums(a, more), self._keep), _sums(b, higher))
-
-        return _read(world.reduce("weights", _written(heavy, steps), both))
+        now = json.dumps(self._now).encode()
+        return self._at(json.loads(world.reduce("moment", now, lambda one, other: max(one, other, key=json.loads))))
 
     def top(self, k: int, world: World | None) -> list[Mode]:
-        return _ranked(self._known(world)[0].items(), k)
+        heavy = self._on_all(world)[0]
+        return _ranked((heavy if world is None else _summed(heavy, world, self._keep)).items(), k)
 
     def median(self, world: World | None) -> Any:
-        steps = sorted(self._known(world)[1].items())
+        on_all = self._on_all(world)[1]
+        steps = sorted((on_all if world is None else _summed(on_all, world)).items())
         half = sum(weight for _, weight in steps) / 2
         for step, weight in steps:
             half -= weight
@@ -239,16 +237,29 @@ class _Decayed:
         return _middle(steps[-1][0]) if steps else None
 
 
+def _summed(weights: dict[Any, float], world: World, keep: int | None = None) -> dict[Any, float]:
+    """The weights of all workers, or the heaviest of them."""
+
+    def added(one: dict[Any, float], other: dict[Any, float]) -> dict[Any, float]:
+        sums = {key: one.get(key, 0.0) + other.get(key, 0.0) for key in {**one, **other}}
+        return sums if keep is None else _fewer(sums, keep)
+
+    def both(one: bytes, other: bytes) -> bytes:
+        return _written(added(_read(one), _read(other)))
+
+    halves: list[dict[Any, float]] = [{}, {}]
+    for value, weight in weights.items():
+        halves[zlib.crc32(repr(value).encode()) % 2][value] = weight
+    low, high = map(_written, halves)
+    return added(*map(_read, world.reduce_halves("weights", (low, high), both)))
+
+
 def _fewer(weights: dict[Any, float], keep: int) -> dict[Any, float]:
     """The heaviest: the next one's weight is taken from all of them (Misra and Gries, and so it can be merged)."""
     if len(weights) <= keep:
         return weights
     least = heapq.nlargest(keep + 1, weights.values())[-1]
     return {value: weight - least for value, weight in weights.items() if weight > least}
-
-
-def _sums(one: dict[Any, float], other: dict[Any, float]) -> dict[Any, float]:
-    return {key: one.get(key, 0.0) + other.get(key, 0.0) for key in {**one, **other}}
 
 
 TOP = 1 << 20  # the step of infinity; NaN is one above
@@ -272,14 +283,13 @@ def _middle(step: int) -> float:
     return math.copysign(STEP ** (abs(step) - TOP // 2), step) if step else 0.0
 
 
-def _written(heavy: dict[Any, float], steps: dict[int, float]) -> bytes:
-    values = [[{"hex": value.hex()} if isinstance(value, bytes) else value, weight] for value, weight in heavy.items()]
-    return json.dumps([values, list(steps.items())]).encode()
+def _written(weights: dict[Any, float]) -> bytes:
+    pairs = [({"hex": value.hex()} if isinstance(value, bytes) else value, weight) for value, weight in weights.items()]
+    return json.dumps(pairs).encode()
 
 
-def _read(data: bytes) -> tuple[dict[Any, float], dict[int, float]]:
-    values, steps = json.loads(data)
-    heavy = {
-        bytes.fromhex(value["hex"]) if isinstance(value, dict) else _plain(value): weight for value, weight in values
+def _read(data: bytes) -> dict[Any, float]:
+    return {
+        bytes.fromhex(value["hex"]) if isinstance(value, dict) else _plain(value): weight
+        for value, weight in json.loads(data)
     }
-    return heavy, dict(steps)

@@ -1,25 +1,23 @@
-"""One worker's view of all: collectives over any `send` and `recv`, without a funnel and without a deadlock.
+"""One worker's view of all: collectives over any `send` and `recv`, counted by phase and kept for who comes back.
 
 `send(worker_id, data)` may block until the receiver takes the message, and `recv()` gives the next message of anyone.
-Every collective is a schedule of (sender, receiver) pairs that all workers walk in one order, so that of two workers
-that need each other one sends while the other receives: no buffer is needed anywhere.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
 from penstock.errors import EngineError, UsageError
-from penstock.exchange import grid, wire
+from penstock.exchange import collectives, wire
 from penstock.exchange.checkpoint import Checkpoint, Record, digest
+from penstock.exchange.collectives import Bytes, Join, Line, Pairwise
 from penstock.exchange.patience import Patience
 
 __all__ = ["Traffic", "World"]
 
-Bytes = bytes | bytearray | memoryview
 Send = Callable[[int, bytes], object]
 Receive = Callable[[], bytes]
 
@@ -99,21 +97,42 @@ class World:
 
     def swap(self, phase: str, parts: Sequence[Bytes]) -> list[bytes]:
         """All to all: `parts[i]` goes to worker i; what every worker had for this one comes back, in worker order."""
-        if len(parts) != self.size:
-            raise UsageError(f"{len(parts)} parts for {self.size} workers", "give one for each, empty ones too")
-        return self._collective(phase, parts, lambda: self._rounds(parts))
+        self._check(parts)
+        return self._collective(phase, parts, lambda: collectives.swapped(self._line, parts))
 
-    def reduce(self, phase: str, data: Bytes, combine: Callable[[bytes, bytes], bytes]) -> bytes:
+    def reduce(self, phase: str, data: Bytes, combine: Pairwise) -> bytes:
         """All workers' data combined in worker order, on every worker; `combine` is associative."""
-        return self._collective(phase, [data], lambda: [self._up_and_down(data, combine)])[0]
+        return self._collective(phase, [data], lambda: self._reduced([data], combine))[0]
+
+    def reduce_halves(self, phase: str, halves: tuple[Bytes, Bytes], combine: Pairwise) -> tuple[bytes, bytes]:
+        """Two reductions in one, each along a tree of its own: for data that grows on the way, cut into like halves.
+
+        Nobody receives more than twice the mean then; along one tree it may be three times.
+        """
+        first, second = self._collective(phase, halves, lambda: self._reduced(halves, combine))
+        return first, second
+
+    def reduce_each(self, phase: str, parts: Sequence[Bytes], combine: Join, keys: int) -> bytes:
+        """A reduction for each worker: what all have for this one combined, in any order, empty parts left out.
+
+        Parts of few keys, of which this worker's have so many together, are combined on the way too: nobody hears of
+        the same key from each of many workers.
+        """
+        self._check(parts)
+
+        def combined(some: Sequence[bytes]) -> bytes:
+            there = [part for part in some if part]
+            return combine(there) if len(there) > 1 else (there or [b""])[0]
+
+        return self._collective(phase, parts, lambda: [collectives.reduced_each(self._line, parts, combined, keys)])[0]
 
     def share(self, phase: str, data: Bytes | None, root: int = 0) -> bytes:
         """What the root gives, on every worker; what others give is not looked at."""
-        if self.id != root:
-            data = None
-        elif data is None:
+        if self.id == root and data is None:
             raise UsageError(f'worker {root} has nothing to share in "{phase}"', "give it data")
-        return self._collective(phase, [] if data is None else [data], lambda: [self._down(data, root)])[0]
+        mine = data if self.id == root else None
+        given = [] if mine is None else [mine]
+        return self._collective(phase, given, lambda: [collectives.shared(self._line, mine, root)])[0]
 
     def gather(self, phase: str, data: Bytes) -> list[bytes]:
         """Every worker's data on every worker, in worker order: for what is small."""
@@ -135,81 +154,16 @@ class World:
             except EOFError:
                 return
 
-    def _rounds(self, parts: Sequence[Bytes]) -> list[bytes]:
-        received = [b""] * self.size
-        received[self.id] = bytes(parts[self.id])
-        if self._buffered and self.size >= grid.LEAST and self._mean(parts) <= grid.SHORT:
-            return self._two_hops(parts)
-        if self._buffered:
-            # Everyone begins with another receiver, so that no port gets all at once; nobody waits for a round to end.
-            for shift in range(1, self.size):
-                to = (self.id + shift) % self.size
-                self._send(to, parts[to])
-            for shift in range(1, self.size):
-                sender = (self.id - shift) % self.size
-                received[sender] = self._receive(sender)
-            return received
-        for other in opponents(self.id, self.size):
-            if self.id < other:
-                self._send(other, parts[other])
-            received[other] = self._receive(other)
-            if self.id > other:
-                self._send(other, parts[other])
-        return received
+    def _check(self, parts: Sequence[Bytes]) -> None:
+        if len(parts) != self.size:
+            raise UsageError(f"{len(parts)} parts for {self.size} workers", "give one for each, empty ones too")
 
-    def _mean(self, parts: Sequence[Bytes]) -> float:
-        """The mean size of all workers' parts: all decide alike."""
-        mine = _number(sum(map(len, parts)))
-        total = self._up_and_down(mine, lambda left, right: _number(_int(left) + _int(right)))
-        return _int(total) / self.size**2
+    def _reduced(self, pieces: Sequence[Bytes], combine: Pairwise) -> list[bytes]:
+        return collectives.reduced(self._line, pieces, combine)
 
-    def _two_hops(self, parts: Sequence[Bytes]) -> list[bytes]:
-        row = grid.row(self.id, self.size)
-        others = [row[(self.id + shift) % len(row)] for shift in range(len(row))]
-        for other in others:
-            if other != self.id:
-                self._send(other, grid.bundle([bytes(parts[to]) for to in grid.served(other, self.size)]))
-        served = grid.served(self.id, self.size)
-        of_row = [
-            grid.unbundle(self._receive(other), len(served))
-            if other != self.id
-            else [bytes(parts[to]) for to in served]
-            for other in row
-        ]
-        bundles = {to: grid.bundle([parts_[place] for parts_ in of_row]) for place, to in enumerate(served)}
-        for to in served:
-            if to != self.id:
-                self._send(to, bundles[to])
-        received: list[bytes] = []
-        while len(received) < self.size:
-            start = len(received)
-            taker = grid.via(start, self.id, self.size)
-            message = bundles[self.id] if taker == self.id else self._receive(taker)
-            received += grid.unbundle(message, len(grid.row(start, self.size)))
-        return received
-
-    def _up_and_down(self, data: Bytes, combine: Callable[[bytes, bytes], bytes]) -> bytes:
-        parent, left, right = node(self.id, self.size)
-        result = bytes(data)
-        if left is not None:
-            result = combine(self._receive(left), result)
-        if right is not None:
-            result = combine(result, self._receive(right))
-        if parent is not None:
-            self._send(parent, result)
-            result = self._receive(parent)
-        for child in (left, right):
-            if child is not None:
-                self._send(child, result)
-        return result
-
-    def _down(self, data: Bytes | None, root: int) -> bytes:
-        place = (self.id - root) % self.size
-        result = self._receive(((place - 1) // 2 + root) % self.size) if data is None else bytes(data)
-        for child in (2 * place + 1, 2 * place + 2):
-            if child < self.size:
-                self._send((child + root) % self.size, result)
-        return result
+    @property
+    def _line(self) -> Line:
+        return Line(self.id, self.size, self._buffered, self._send, self._receive)
 
     # -- phases --------------------------------------------------------------------------------------------------------
 
@@ -254,9 +208,9 @@ class World:
             checkpoint.forget_agreement()
 
         def agree() -> list[bytes]:
-            least = self._up_and_down(_number(checkpoint.committed()), min)
-            checkpoint.forget(after=_int(least))
-            return [least]
+            least = self._reduced([_number(checkpoint.committed())], min)
+            checkpoint.forget(after=_int(least[0]))
+            return least
 
         [least] = self._phase_of(0, AGREEMENT, [], agree)
         self._replayed = max(self._replayed, _int(least))
@@ -338,31 +292,3 @@ def _int(data: bytes) -> int:
 
 def _at_once(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
-
-
-def opponents(worker: int, size: int) -> Iterator[int]:
-    """A tournament: in each round everybody meets one other, and nobody meets two. A bye where the number is odd."""
-    even = size + size % 2
-    for number in range(even - 1):
-        if worker == even - 1:
-            other = number * (even // 2) % (even - 1)
-        else:
-            other = (number - worker) % (even - 1)
-            other = even - 1 if other == worker else other
-        if other < size:
-            yield other
-
-
-def node(worker: int, size: int) -> tuple[int | None, int | None, int | None]:
-    """Parent, left and right child in the binary tree whose left-to-right order is that of the workers.
-
-    Nobody has more than two children: a binomial tree has as few levels, but its root receives log2(W) messages.
-    """
-    low, high, parent = 0, size, None
-    while True:
-        middle = (low + high) // 2
-        if worker == middle:
-            left = (low + middle) // 2 if low < middle else None
-            right = (middle + 1 + high) // 2 if middle + 1 < high else None
-            return parent, left, right
-        low, high, parent = (low, middle, middle) if worker < middle else (middle + 1, high, middle)

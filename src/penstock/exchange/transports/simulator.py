@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from penstock.errors import EngineError
+from penstock.exchange.collectives import Bytes, Pairwise
 from penstock.exchange.transports.outcomes import failure
 from penstock.exchange.world import Traffic, World
 
-__all__ = ["Hop", "Phase", "Simulation", "run", "simulate", "tree_and_star"]
+__all__ = ["Hop", "Phase", "Simulation", "run", "simulate"]
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -48,6 +49,11 @@ class Phase(NamedTuple):
     messages: int
     received_mean: float
     received_max: int
+
+    @property
+    def burden(self) -> float:
+        """What the busiest worker receives, as a multiple of the mean."""
+        return self.received_max / self.received_mean if self.received_mean else 1.0
 
 
 @dataclass
@@ -84,15 +90,38 @@ class Simulation(Generic[R]):
     def __str__(self) -> str:
         lines = [f"{'phase':<24}{'ms':>10}{'bytes':>16}{'messages':>10}{'max/mean received':>19}"]
         for each in self.phases:
-            ratio = each.received_max / each.received_mean if each.received_mean else 1.0
             milliseconds = (each.ended - each.began) * 1000
-            lines.append(f"{each.phase:<24}{milliseconds:>10.3f}{each.bytes:>16,}{each.messages:>10,}{ratio:>19.2f}")
+            lines.append(
+                f"{each.phase:<24}{milliseconds:>10.3f}{each.bytes:>16,}{each.messages:>10,}{each.burden:>19.2f}"
+            )
         lines.append(f"{'critical path':<24}{self.seconds * 1000:>10.3f}{len(self.path):>26,} hops")
         return "\n".join(lines)
 
 
+class _Star(World):
+    """All workers, with one in the middle of every reduction: for what a funnel costs."""
+
+    def _reduced(self, pieces: Sequence[Bytes], combine: Pairwise) -> list[bytes]:
+        if self.id:
+            for piece in pieces:
+                self._send(0, piece)
+            return [self._receive(0) for _ in pieces]
+        results = list(map(bytes, pieces))
+        for other in range(1, self.size):
+            results = [combine(result, self._receive(other)) for result in results]
+        for other in range(1, self.size):
+            for result in results:
+                self._send(other, result)
+        return results
+
+
 def simulate(
-    fn: Callable[[P, World], R], parts: Sequence[P], *, latency: float = 100e-6, bandwidth: float = 1.25e9
+    fn: Callable[[P, World], R],
+    parts: Sequence[P],
+    *,
+    latency: float = 100e-6,
+    bandwidth: float = 1.25e9,
+    star: bool = False,
 ) -> Simulation[R]:
     """Run `fn` on every part in simulated time.
 
@@ -101,11 +130,12 @@ def simulate(
         parts: One for each worker.
         latency: Seconds that a message is under way.
         bandwidth: Bytes a second through a worker's port, each way; 1.25e9 is 10 Gbit/s.
+        star: Worker 0 serves all others in reductions, instead of the trees, to compare.
     """
     network = _Network(len(parts), latency, bandwidth)
 
     def program(worker: int) -> tuple[R, dict[str, Traffic]]:
-        world = World(
+        world = (_Star if star else World)(
             worker,
             len(parts),
             lambda to, data: network.send(worker, to, data, world.phase),
@@ -115,7 +145,14 @@ def simulate(
         )
         return fn(parts[worker], world), world.traffic
 
-    return _simulation(network, program)
+    found = network.run(program)
+    return Simulation(
+        [result for result, _ in found],
+        max(network.now, default=0.0),
+        [traffic for _, traffic in found],
+        network.path(),
+        network.times,
+    )
 
 
 def run(
@@ -128,43 +165,6 @@ def run(
 ) -> list[R]:
     """The results of `simulate`; `timeout` is not needed, because a deadlock is seen when it happens."""
     return simulate(fn, parts, latency=latency, bandwidth=bandwidth).results
-
-
-def tree_and_star(
-    workers: int = 1000, size: int = 100_000, *, latency: float = 100e-6, bandwidth: float = 1.25e9
-) -> tuple[Simulation[int], Simulation[int]]:
-    """The same reduction of `size` bytes a worker, by `World.reduce` and through one worker that serves all."""
-
-    def tree(part: None, world: World) -> int:
-        return len(world.reduce("tree", bytes(size), lambda left, right: left))
-
-    network = _Network(workers, latency, bandwidth)
-
-    def star(worker: int) -> tuple[int, dict[str, Traffic]]:
-        others = range(1, workers)
-        if worker:
-            network.send(worker, 0, bytes(size), "star")
-            return len(network.recv(worker, "star")), {"star": Traffic(size, 1, size, 1)}
-        for _ in others:
-            network.recv(0, "star")
-        for other in others:
-            network.send(0, other, bytes(size), "star")
-        count = len(others)
-        return size, {"star": Traffic(size * count, count, size * count, count)}
-
-    as_tree = simulate(tree, [None] * workers, latency=latency, bandwidth=bandwidth)
-    return as_tree, _simulation(network, star)
-
-
-def _simulation(network: _Network, program: Callable[[int], tuple[R, dict[str, Traffic]]]) -> Simulation[R]:
-    found = network.run(program)
-    return Simulation(
-        [result for result, _ in found],
-        max(network.now, default=0.0),
-        [traffic for _, traffic in found],
-        network.path(),
-        network.times,
-    )
 
 
 class _Sent:
