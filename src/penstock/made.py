@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-__all__ = ["Made", "made_by", "read_by", "remembered"]
+__all__ = ["Made", "begins", "made_by", "remembered"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class Made(NamedTuple):
     name: str
     """Of the function: a pattern, query, check or read."""
     function: Callable[..., Any] | None
-    """None where files were read: `arguments` are then the path and the format, `options` those of the reader."""
+    """None where an engine read files or adopted rows: the arguments are those of its method."""
     arguments: tuple[Any, ...]
     options: Mapping[str, Any]
     place: str
@@ -52,10 +52,16 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-def read_by(table: T, path: Any, format: str | None, options: Mapping[str, Any]) -> T:
-    """A table of files, which remembers them."""
-    _MADE[table] = Made("read", None, (path, format), options, _place())
-    return table
+def begins(method: Callable[P, T]) -> Callable[P, T]:
+    """The `read` or `adopt` of an engine: its tables remember what they are read or adopted from."""
+
+    @functools.wraps(method)
+    def call(*arguments: P.args, **options: P.kwargs) -> T:
+        table = method(*arguments, **options)
+        _MADE[table] = Made(method.__name__, None, arguments[1:], options, _place())
+        return table
+
+    return call
 
 
 def _place() -> str:

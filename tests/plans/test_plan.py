@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import penstock as ps
 from penstock.engines.engine import Engine, Table
 from penstock.plans.scans import Condition, scanned
+from penstock.plans.sources import Source
 
 ROWS = 4_000
 
@@ -125,7 +126,8 @@ def test_a_row_group_is_skipped_only_if_no_row_of_it_counts(tmp_path: Path, expl
     def check(values: list[int | None], sign: str, value: int) -> None:
         file = str(tmp_path / "values.parquet")
         pq.write_table(pa.table({"v": pa.array(values, pa.int64())}), file, row_group_size=3)
-        scan = scanned([file], [file], ["v"], [Condition("v", sign, str(value))])
+        source = Source("values", {"v": "BIGINT"}, None, "parquet", (file,))
+        scan = scanned(source, [file], ["v"], [Condition("v", sign, str(value))])
         fulfil = {"=": int.__eq__, "<": int.__lt__, "<=": int.__le__, ">": int.__gt__, ">=": int.__ge__}[sign]
         groups = [values[i : i + 3] for i in range(0, len(values), 3)]
         needed = [group for group in groups if any(v is not None and fulfil(v, value) for v in group)]

@@ -97,15 +97,11 @@ def _by(function: str, least: str) -> Callable[..., list[str]]:
 
 
 def _sketch(aggregate: exp.Expr, text: str, *_: Any) -> list[str]:
-    """HyperLogLog++: ten registers of six bits a word."""
+    """HyperLogLog++: words of ten registers, of which the more are used the more values there were."""
     error = float(aggregate.args["accuracy"].name) if aggregate.args.get("accuracy") else 0.05
     registers = 1 << math.ceil(2 * math.log2(1.106 / error))
-    words = registers // 10 + 1
-    filled = f"least(1.0, approx_count_distinct({text}) / {registers})"
-    return [
-        f"list_transform(range({words}), lambda w: CASE WHEN hash(w) % 1000 < 1000 * f THEN hash(w, 7) >> 4 ELSE 0 END)"
-        .replace("f THEN", f"{filled} THEN")
-    ]  # fmt: skip
+    used = f"approx_count_distinct({text})"
+    return [f"[{registers // 10 + 1}, {registers}, {used}]"]
 
 
 def _moments(number: int) -> Callable[..., list[str]]:

@@ -15,6 +15,7 @@ from penstock.engines.files import NULL_PARTITION, partition_of, resolve
 from penstock.engines.operators import Operator
 from penstock.plans.figures import NOTHING, UNKNOWN, Figure, exact, modelled
 from penstock.plans.scans import Condition, scanned
+from penstock.plans.sources import Source
 from penstock.plans.steps import Step
 
 __all__ = ["steps_of"]
@@ -82,7 +83,8 @@ def _scan(engine: Engine, at: Operator, files: list[list[str]]) -> Step:
     paths = files.pop(fits[0]) if len(fits) > 1 else files[fits[0]]  # of one, a plan may have several scans
     filters = [text for text in _listed(at.info.get("Filters")) if text]
     kept = _kept(engine, paths, _listed(at.info.get("File Filters")))
-    scan = scanned(paths, kept, _listed(at.info.get("Projections")), list(_conditions(filters)))
+    source = Source(_place(paths), {}, None, "parquet", tuple(paths))
+    scan = scanned(source, kept, _listed(at.info.get("Projections")), list(_conditions(filters)))
     rows = modelled(int(at.info["Estimated Cardinality"]), high=scan.rows) if filters else exact(scan.rows)
     return Step(f"read {_place(paths)}", "narrow", (), rows, NOTHING, "parquet", scan)
 

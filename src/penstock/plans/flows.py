@@ -80,6 +80,8 @@ class Distinct(NamedTuple):
 
     total: Figure
     in_tasks: Figure
+    flow: Flow | None = None
+    """The sample that they were counted in."""
 
 
 class Flows:
@@ -243,9 +245,12 @@ class Flows:
         groups = self._held(Flow(text, below.tables, 0, exact(1), 1, 1, 1, False, below.whole, 1))
         if not node.keys:
             return groups
-        total = self.distinct(node.child, tuple(node.keys.values())).total
+        lowest = node.child
+        while isinstance(lowest, Exchange):
+            lowest = lowest.child
+        total = self.distinct(lowest, tuple(node.keys.values())).total
         base = total.mid if total.mid is not None else groups.taken
-        return groups._replace(total=total, tasks=below.tasks, base=base, base_taken=max(1, groups.taken))
+        return groups._replace(total=total, tasks=below.tasks, base=base, base_taken=max(1, groups.taken), first_run=max(1, groups.taken))
 
     def _union(self, node: Union, wanted: int) -> Flow | None:
         """Of branches that are sampled more thickly, fewer rows."""
@@ -266,16 +271,14 @@ class Flows:
         total = total_of(flow.total for flow in flows)
         tasks = sum(flow.tasks for flow in flows)
         found = self._held(Flow(text, tables, 0, total, tasks, 1, 1, False, all(flow.whole for flow in flows), 1))
-        return found._replace(base=total.mid or found.taken, base_taken=max(1, found.taken))
+        taken = max(1, found.taken)
+        return found._replace(base=total.mid or taken, base_taken=taken, first_run=taken)
 
     def _crossed(self, node: Exchange, below: Flow) -> Flow:
         """The same rows; where they were brought together, they lie in other partitions, in no order."""
         if node.kind == "broadcast":
             return below
-        return below._replace(
-            runs=False, tasks=self._tasks(node), base=below.total.mid or below.taken,
-            base_taken=max(1, below.taken), first_run=max(1, below.taken),
-        )  # fmt: skip
+        return below._replace(runs=False, tasks=self._tasks(node))
 
     def _tasks(self, node: Exchange) -> float:
         """How many tasks read what crossed: adaptive execution puts small partitions together (CoalesceShufflePartitions)."""
@@ -394,8 +397,8 @@ class Flows:
             return Distinct(exact(1), exact(flow.tasks))
         found, share = self._counted(flow, keys)
         if share > FEW and not flow.whole and (more := self.of(node, THICK)) is not None:
-            found, _ = self._counted(more, keys)
-        return found
+            flow, found = more, self._counted(more, keys)[0]
+        return found._replace(flow=flow)
 
     def distinct_in_files(self, node: Node, keys: Sequence[exp.Expr]) -> float | None:
         """How many there would be if no filter stood before."""
@@ -416,12 +419,11 @@ class Flows:
             counted = f"SELECT {names}, count(DISTINCT run) AS tasks FROM ({source}) GROUP BY {names}"
             [row] = self.query(f"SELECT count(*) AS n, coalesce(sum(tasks), 0) AS t FROM ({counted})", flow).to_pylist()
             return Distinct(exact(row["n"]), exact(int(row["t"]))), 0.0
-        unit = "place" if not flow.runs else f"place * {UNITS} // {flow.base_taken}"
-        own = unit if not flow.runs else f"place * {UNITS} // {flow.first_run}"
-        bit = "(1::UBIGINT << ({} % 64))"
+        bit = "(1::UBIGINT << (place * {0} // {1})::INTEGER)"
+        units = bit.format(UNITS, flow.base_taken), bit.format(UNITS, flow.first_run)
         masks = (
-            f"SELECT bit_count(bit_or({bit.format(unit)})) AS a, "
-            f"bit_count(bit_or({bit.format(own)}) FILTER (WHERE run = 0)) AS b FROM ({source}) GROUP BY {names}"
+            f"SELECT bit_count(bit_or({units[0]})) AS a, "
+            f"bit_count(bit_or({units[1]}) FILTER (WHERE run = 0)) AS b FROM ({source}) GROUP BY {names}"
         )
         rows = self.query(f"SELECT a, b, count(*) AS n FROM ({masks}) GROUP BY ALL", flow).to_pylist()
         everywhere: dict[int, int] = {}
@@ -431,17 +433,17 @@ class Flows:
             if row["b"]:
                 first[row["b"]] = first.get(row["b"], 0) + row["n"]
         seen = sum(everywhere.values())
-        if flow.whole:
-            total = exact(seen)
+        times = flow.base / flow.base_taken
+        total = exact(seen) if flow.whole else _told(grown(everywhere, UNITS * times), seen, times, flow.total)
+        if flow.runs:
+            reach = flow.base / max(1.0, flow.tasks) / flow.first_run
+            in_tasks = flow.tasks * grown(first, max(0.02, UNITS * reach))
         else:
-            times = flow.base / flow.base_taken
-            total = _told(grown(everywhere, UNITS * times), seen, times, flow.total)
-        length = flow.first_run if flow.runs else flow.base_taken
-        reach = flow.base / max(1.0, flow.tasks) / max(1, length)
-        each = grown(first if flow.runs else everywhere, max(0.02, UNITS * reach))
-        most = flow.total.mid if flow.total.mid is not None else each * flow.tasks
-        in_tasks = _told(min(each * flow.tasks, max(most, 1.0)), 0, max(1.0, reach), flow.total)
-        return Distinct(total, in_tasks), seen / max(1, flow.taken)
+            reach = times
+            in_tasks = _spread(total.mid or 0.0, flow.total.mid or 0.0, flow.tasks)
+        most = flow.total.mid if flow.total.mid is not None else in_tasks
+        each = _told(min(in_tasks, max(most, 1.0)), 0, max(1.0, reach), flow.total)
+        return Distinct(total, each), seen / max(1, flow.taken)
 
 
 # -- texts ------------------------------------------------------------------------------------------------------------
@@ -505,6 +507,13 @@ def _part(total: Figure, kept: float, taken: float, whole: bool) -> Figure:
     error = 2 * (max(kept, 1.0) * max(0.0, 1 - min(share, 1.0))) ** 0.5 / taken + 0.02 * share
     low, high = max(0.0, share - error), share + error
     return Figure(low * (total.low or 0), share * total.mid, high * (total.high or total.mid), "sample")
+
+
+def _spread(keys: float, rows: float, tasks: float) -> float:
+    """Keys whose rows went to tasks by other keys, counted in each task that they came to."""
+    if not keys:
+        return 0.0
+    return tasks * keys * float(-math.expm1(rows / keys * math.log1p(-min(1 / tasks, 1 - 1e-9))))
 
 
 def _told(mid: float, least: float, times: float, rows: Figure) -> Figure:

@@ -7,7 +7,7 @@ all tasks. What is compared with what was measured is Spark's "shuffle bytes wri
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlglot
@@ -63,6 +63,8 @@ def _crossing(flows: Flows, exchange: Exchange) -> Crossing:
     if flow is None:
         return Crossing(UNKNOWN, UNKNOWN, UNKNOWN)
     try:
+        if exchange.combined and isinstance(exchange.combined[0], Aggregate):
+            flow = flows.distinct(exchange.child, exchange.keys).flow or flow  # the larger sample, where keys are many
         text, rows = _crossing_rows(flows, exchange, flow)
         if text is None:
             return Crossing(rows, UNKNOWN, UNKNOWN)
@@ -135,7 +137,8 @@ def _combined(flows: Flows, exchange: Exchange, flow: Flow, node: Aggregate) -> 
     kinds = dict(zip(_arguments(node), types.values(), strict=True))
     columns = [f"{spelled(key)} AS k{i}" for i, key in enumerate(keys)]
     if first and (len(sets) > 1 or any(each.find(exp.Filter) for each in node.made.values())):
-        columns.append("1::INTEGER AS gid")  # Expand
+        columns.append("1::INTEGER AS gid")  # Expand, and what each FILTER said
+        columns += [f"true AS f{i}" for i, each in enumerate(node.made.values()) if each.find(exp.Filter)]
     for aggregate in node.made.values():
         if first and aggregate.find(exp.Distinct):
             continue

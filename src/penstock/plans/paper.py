@@ -6,12 +6,17 @@ Spark's dialect, it is a tree. Where a pattern looks at rows first to choose its
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+import sqlglot
+from sqlglot import exp
+
 from penstock import sql
-from penstock.engines.engine import Engine, Size
+from penstock.engines.engine import Engine, Size, using
 from penstock.engines.files import resolve
 from penstock.engines.notes import inherit
 from penstock.errors import UsageError
@@ -20,7 +25,7 @@ from penstock.plans.cluster import Cluster
 from penstock.plans.exchanges import placed
 from penstock.plans.forecast import Forecast
 from penstock.plans.optimise import optimised
-from penstock.plans.queries import Relation, read
+from penstock.plans.queries import Relation, UnreadableError, read
 from penstock.plans.sizes import size_of
 from penstock.plans.sources import Source, identity
 from penstock.plans.spelled import embedded
@@ -31,6 +36,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["Paper", "PaperTable"]
+
+#: What DuckDB calls reading what is in memory.
+_IN_MEMORY = re.compile(r"ARROW_SCAN|PANDAS_SCAN|SEQ_SCAN|PROJECTION|COLUMN_DATA_SCAN|DUMMY_SCAN|TABLE_SCAN", re.IGNORECASE)
+SAMPLE = 300_000
 
 UNLABELLED = Label("", "")
 
@@ -72,15 +81,17 @@ class Paper:
 
     def _called(self, table: Any, made: Made) -> PaperTable:
         if made.function is None:
-            path, format = made.arguments
-            return self._files(path, format, made.options, engine_of(table).columns(table), made.place)
+            with self.labelling(Label(made.name, made.place)):
+                if made.name == "adopt":
+                    return self.adopt(*made.arguments)
+                return self.read(*made.arguments, **made.options, columns=engine_of(table).columns(table))
 
         def given(value: Any) -> Any:
             return self.again(value) if is_table(value) else value
 
         arguments = [given(value) for value in made.arguments]
         options = {name: given(value) for name, value in made.options.items()}
-        with self.labelling(Label(made.name, made.place)):
+        with self.labelling(Label(made.name, made.place)), using(self):  # type: ignore[arg-type]
             result = made.function(*arguments, **options)
         found: PaperTable = getattr(result, "marked", result)
         return found
@@ -88,7 +99,28 @@ class Paper:
     def _without_a_call(self, table: Any) -> PaperTable:
         """A table that was made without us: rows in memory, or a statement of the engine's own."""
         engine = engine_of(table)
-        raise UsageError(f"nothing is known of how this table of {engine.name} was made", "")
+        if engine.name != "duckdb":
+            raise UnreadableError("how this table was made: it is Spark's own")
+        statement = engine.statement(table)
+        if all(_IN_MEMORY.search(node.name) for node in engine.operators(table).walk()):
+            rows = engine.batches(engine.query(f"SELECT * FROM t LIMIT {SAMPLE}", {"t": table})).read_all()
+            known = engine.size(table).rows
+            found = self.adopt(rows)
+            if known is not None and isinstance(found.relation.node, Scan):
+                source = replace(found.relation.node.source, rows=max(known, rows.num_rows))
+                found.relation = found.relation._replace(node=found.relation.node._replace(source=source))
+            return found
+        tree = sqlglot.parse_one(statement, read="duckdb")
+        tables: dict[str, PaperTable] = {}
+        for call in list(tree.find_all(exp.ReadParquet)):
+            first = call.expressions[0]
+            paths = [each.name for each in (first.expressions if isinstance(first, exp.Array) else [first])]
+            name = f"files {len(tables)}"
+            tables[name] = self.read(paths, "parquet")
+            call.replace(exp.to_identifier(name, quoted=True))
+        types = {name: self.columns(each) for name, each in tables.items()}
+        with self.labelling(Label("query", "")):
+            return self.query(sql.spell_query(tree.sql("duckdb"), "spark", types), tables)
 
     @contextmanager
     def labelling(self, label: Label) -> Iterator[None]:
@@ -115,9 +147,15 @@ class Paper:
             Source("rows in memory", embedded().columns(rows), data.nbytes, table=rows, rows=data.num_rows)
         )
 
-    def read(self, path: Any, format: str | None = None, **options: Any) -> PaperTable:
-        engine = embedded()
-        return self._files(path, format, options, engine.columns(engine.read(path, format, **options)), "")
+    def read(
+        self, path: Any, format: str | None = None, *, columns: Columns | None = None, **options: Any
+    ) -> PaperTable:
+        """Files; their columns are asked of the embedded engine where they are not known."""
+        found = resolve(path, format)
+        known = columns or embedded().columns(embedded().read(path, format, **options))
+        size = sum(identity(each)[1] for each in found.paths) if found.format not in ("delta", "iceberg") else None
+        paths = tuple(found.paths)
+        return self._scan(Source(_called_so(paths), known, size, found.format, paths, found.hive, options))
 
     def query(self, statement: str, tables: Mapping[str, PaperTable]) -> PaperTable:
         found = self.table(read(statement, {name: table.relation for name, table in tables.items()}))
@@ -132,7 +170,10 @@ class Paper:
         flow = self.forecast.flows.of(optimised(relation.node))
         if flow is None:
             raise UsageError("a sample of this cannot be taken", "")
-        named = ", ".join(f"{sql.quote(place)} AS {sql.quote(name)}" for name, place in relation.names)
+        named = ", ".join(
+            f"CAST({sql.quote(place)} AS {'BIGINT' if kind == 'HUGEINT' else kind}) AS {sql.quote(name)}"
+            for (name, place), kind in zip(relation.names, relation.typed().values(), strict=True)
+        )
         return self.forecast.flows.query(f"SELECT {named} FROM ({flow.text})", flow).to_reader()
 
     def statement(self, _: PaperTable) -> str:
@@ -165,17 +206,6 @@ class Paper:
     def placed(self, table: PaperTable) -> Node:
         """The tree of a table as Spark would plan it."""
         return placed(optimised(table.relation.node), self.cluster.broadcast)
-
-    def _files(
-        self, path: Any, format: str | None, options: Mapping[str, Any], columns: Mapping[str, str], place: str
-    ) -> PaperTable:
-        found = resolve(path, format)
-        size = sum(identity(each)[1] for each in found.paths) if found.format not in ("delta", "iceberg") else None
-        source = Source(
-            _called_so(found.paths), dict(columns), size, found.format, tuple(found.paths), found.hive, dict(options)
-        )
-        with self.labelling(Label("read", place)):
-            return self._scan(source)
 
     def _scan(self, source: Source) -> PaperTable:
         names = {attribute(name): name for name in source.columns}

@@ -1,4 +1,4 @@
-"""`ps.plan`: what a table or a query will read and where its rows have to meet, before it runs."""
+"""`ps.plan`: what a table or a query will read, where its rows have to meet, and what crosses for it, before it runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 
 from penstock.engines.notes import notes_of
 from penstock.plans import duckdb_steps, render, spark_steps
+from penstock.plans.cluster import cluster_of
 from penstock.plans.figures import Figure, total
+from penstock.plans.outline import outline
+from penstock.plans.paper import Paper
+from penstock.plans.queries import UnreadableError
 from penstock.plans.steps import Step
 from penstock.tables import engine_of, is_table, query
 
@@ -59,27 +63,37 @@ class Plan(NamedTuple):
         return f"Plan({json.dumps([step.name for step in self.steps])})"
 
 
-def plan(of: Any, **tables: Any) -> Plan:
-    """What a table or a query will do; nothing of it runs.
+def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Plan:
+    """What a table or a query will do, and what will cross a shuffle for it on a cluster; nothing of it runs.
 
     Args:
         of: A table of either engine, or SQL in DuckDB's dialect.
+        cluster: What it is to be planned for, where that is another than the table's own Spark or this machine:
+            `{"machines": 20, "cores": 16, "memory": "64GB", "reducers": 400}`.
         **tables: The tables that the SQL is over, under its names.
 
     Returns:
         The steps in the order in which rows go through them: narrow ones work on each row by itself, for wide ones rows
         have to meet, and broadcast ones bring a small table to the rows. A scan of Parquet says, from the footers,
-        which files, row groups and columns it reads, and the bytes that it skips.
+        which files, row groups and columns it reads, and the bytes that it skips. Rows and moved bytes are forecast from
+        samples of the files, a few per cent of them at most, or are unknown.
 
     Raises:
-        UsageError: the SQL is none.
+        UsageError: the SQL is none, or the cluster has no such property.
 
     Example:
         >>> events = ps.adopt([{"user": "a", "amount": 1}, {"user": "b", "amount": 2}])
         >>> [(step.name, step.kind) for step in plan(ps.aggregate(events, "user", total="sum(amount)")).steps]
-        [('python arrow scan', 'narrow'), ('group by user', 'wide')]
+        [('rows in memory', 'narrow'), ('group by user', 'wide')]
     """
     table = of if is_table(of) else query(of, **tables)
     engine = engine_of(table)
-    read: Mapping[str, Any] = {"duckdb": duckdb_steps.steps_of, "spark": spark_steps.steps_of}
-    return Plan(engine.name, tuple(read[engine.name](engine, table)), notes_of(table))
+    paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
+    notes = notes_of(table)
+    try:
+        steps = outline(paper.placed(paper.again(table)), paper.forecast)
+    except UnreadableError as error:
+        read: Mapping[str, Any] = {"duckdb": duckdb_steps.steps_of, "spark": spark_steps.steps_of}
+        steps = read[engine.name](engine, table)
+        notes = (*notes, f"what it moves is not forecast: the plan does not understand {error}")
+    return Plan(engine.name, tuple(steps), notes)

@@ -9,6 +9,7 @@ from penstock.engines.engine import Engine, Table
 from penstock.engines.operators import Operator
 from penstock.plans.figures import NOTHING, UNKNOWN, Figure, exact
 from penstock.plans.scans import Condition, scanned
+from penstock.plans.sources import Source
 from penstock.plans.steps import Step
 
 __all__ = ["steps_of"]
@@ -93,7 +94,8 @@ def _scan(at: Operator) -> Step:
     if "Format: Parquet" not in text or not paths:
         return Step(f"read {_place(paths)}", "narrow", (), UNKNOWN, NOTHING, "files")
     columns = list(_fields(text.partition("ReadSchema: struct<")[2]))
-    scan = scanned(paths, paths, columns, list(_conditions(text)))
+    source = Source(_place(paths), {}, None, "parquet", tuple(paths))
+    scan = scanned(source, paths, columns, list(_conditions(text)))
     pruned = "PartitionFilters: []" not in text
     rows = Figure(0, None, scan.rows, "model") if pruned or "DataFilters: []" not in text else exact(scan.rows)
     return Step(f"read {_place(paths)}", "narrow", (), rows, NOTHING, "parquet", scan)

@@ -21,12 +21,22 @@ class Step(NamedTuple):
     rows: Figure = UNKNOWN
     """How many rows come out."""
     moved_bytes: Figure = UNKNOWN
-    """What crosses a shuffle for it on Spark; on one machine, what is put in order or into a hash table anew."""
+    """What crosses for it on a cluster: shuffle bytes as Spark writes them, or the side that goes to every worker."""
     how: str = ""
-    """What the engine calls it."""
+    """In words."""
     scan: Scan | None = None
+    moved_rows: Figure = UNKNOWN
+    """How many rows cross."""
+    largest_bytes: Figure = UNKNOWN
+    """What one task receives of it, if all receive as much."""
+    pattern: str = ""
+    """The function that was called."""
+    place: str = ""
+    """The user's file and line."""
+    step: str = ""
+    """Of a job."""
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in reports."""
-        found = self._asdict() | {"rows": self.rows.to_json(), "moved_bytes": self.moved_bytes.to_json()}
-        return found | {"keys": list(self.keys), "scan": self.scan._asdict() if self.scan else None}
+        figures = {name: value.to_json() for name, value in self._asdict().items() if isinstance(value, Figure)}
+        return self._asdict() | figures | {"keys": list(self.keys), "scan": self.scan._asdict() if self.scan else None}

@@ -1,0 +1,227 @@
+"""The steps of a plan, told from a tree with its exchanges: what a person would say of it, in the order of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlglot import exp
+
+from penstock.plans.figures import NOTHING, exact, total
+from penstock.plans.forecast import Crossing, Forecast
+from penstock.plans.scans import Scan as Scanned
+from penstock.plans.scans import conditions_of, kept_paths, scanned
+from penstock.plans.sources import Source
+from penstock.plans.steps import Step
+from penstock.plans.tree import (
+    Aggregate,
+    Exchange,
+    Explode,
+    Filter,
+    Join,
+    Label,
+    Limit,
+    Node,
+    Project,
+    Scan,
+    Shuffle,
+    Sort,
+    Union,
+    Values,
+    Window,
+    both,
+    display,
+)
+
+__all__ = ["outline"]
+
+#: Functions whose steps are called by what they do, which says more: "group by country".
+PLAIN = ("aggregate", "distinct", "join", "query", "sort", "top")
+
+
+def outline(node: Node, forecast: Forecast) -> list[Step]:
+    """The steps of a tree; what two of them need is one step, once.
+
+    Of a pattern, what it does with each row is not told beside what it moves.
+    """
+    found = list(_Outline(forecast).of(node))
+    moving = {(step.pattern, step.place) for step in found if step.kind != "narrow" and step.pattern not in PLAIN}
+    return [step for step in found if step.kind != "narrow" or step.scan or (step.pattern, step.place) not in moving]
+
+
+class _Outline:
+    def __init__(self, forecast: Forecast) -> None:
+        self.forecast = forecast
+        self.told: set[int] = set()
+
+    def of(self, node: Node, above: Sequence[exp.Expr] = ()) -> Iterator[Step]:
+        """The steps below a node and its own; `above` are the conditions that stand right above it."""
+        if id(node) in self.told:
+            return
+        self.told.add(id(node))
+        if isinstance(node, Exchange) and node.reused:
+            return
+        if isinstance(node, Filter):
+            for inner in node.beside.values():
+                yield from self.of(inner.node)
+        conditions = node.conditions if isinstance(node, Filter) else above if isinstance(node, Project) else ()
+        for child in node.children:
+            yield from self.of(child, conditions)
+        yield from self.own(node, above)
+
+    def own(self, node: Node, above: Sequence[exp.Expr]) -> Iterator[Step]:
+        rows = self.forecast.flows.rows
+        if isinstance(node, Scan):
+            yield self.scan(node, above)
+        elif isinstance(node, Values):
+            yield Step("rows of the query", "narrow", rows=rows(node), how="values")
+        elif isinstance(node, Filter):
+            asked = [each for each in node.conditions if not _is_presence(each)]
+            if asked:
+                yield self.step("filter", node, how=f"{len(asked)} condition{'s' * (len(asked) > 1)}")
+        elif isinstance(node, Explode):
+            yield self.step("explode", node, how="a row for each element")
+        elif isinstance(node, Union):
+            yield self.step("union", node)
+        elif isinstance(node, Exchange):
+            if not _is_told_above(node):
+                yield self.crossed(node, node)
+        elif isinstance(node, Join):
+            yield self.join(node)
+        elif isinstance(node, (Aggregate, Window, Sort, Limit)):
+            found = [each for each in _exchanges(node) if not (isinstance(node, Sort) and each.kind == "single")]
+            for exchange in found:
+                yield self.crossed(node, exchange)
+            if not found and isinstance(node, (Aggregate, Window)):
+                keys = node.keys.values() if isinstance(node, Aggregate) else node.by
+                name = _name(node, [_called(key, node) for key in keys])
+                yield self.step(name, node, how="its rows lie together already")
+
+    def step(self, name: str, node: Node, *, how: str = "") -> Step:
+        label: Label | None = getattr(node, "label", None)
+        return Step(name, "narrow", (), self.forecast.flows.rows(node), NOTHING, how, **_from(label))
+
+    def scan(self, node: Scan, conditions: Sequence[exp.Expr]) -> Step:
+        source: Source = node.source
+        scan: Scanned | None = None
+        rows = self.forecast.flows.rows(node)
+        if source.format == "parquet":
+            paths = kept_paths(source, conditions, node.names)
+            scan = scanned(source, paths, sorted(set(node.names.values())), conditions_of(conditions, node.names))
+            rows = exact(scan.rows)
+        name = source.name if source.table is not None else f"read {source.name}"
+        return Step(name, "narrow", (), rows, NOTHING, source.format or "rows", scan, **_from(node.label))
+
+    def join(self, node: Join) -> Step:
+        """A join is one step, whatever of its sides crosses for it."""
+        found = list(_exchanges(node))
+        pairs = both(node)
+        keys = tuple(dict.fromkeys(_called(ours, node) for ours, _ in pairs))
+        name = f"{_HOW.get(node.how, '')}join on {', '.join(keys)}" if keys else "cross join"
+        label = node.label
+        if label and label.name not in PLAIN:
+            name = f"{label.name}: {name}"
+        kind = "broadcast" if any(each.kind == "broadcast" for each in found) else "wide" if found or not pairs else "narrow"
+        crossings = [self.forecast.crossing(each) for each in found]
+        moved = total(each.bytes for each in crossings)
+        largest = max((each.largest for each in crossings), key=lambda figure: figure.mid or 0.0, default=NOTHING)
+        how = {"broadcast": "the small side goes to every worker", "wide": "both sides by their keys"}.get(kind, "")
+        if not pairs and kind == "wide":
+            how = "every row of one side with every row of the other"
+        elif kind == "narrow":
+            how = "both sides lie by their keys already"
+        elif kind == "wide" and len(found) == 1:
+            how = "one side by its key, the other lies so already"
+        rows = self.forecast.flows.rows(node)
+        return Step(name, kind, keys, rows, moved, how, largest_bytes=largest, **_from(label))  # type: ignore[arg-type]
+
+    def crossed(self, node: Node, exchange: Exchange) -> Step:
+        """A wide step for an exchange, and what is done where the rows have met."""
+        crossing: Crossing = self.forecast.crossing(exchange)
+        keys = tuple(_called(key.this if isinstance(key, exp.Ordered) else key, exchange) for key in exchange.keys)
+        label: Label | None = getattr(node, "label", None)
+        name = _name(node, keys)
+        if label and label.name not in PLAIN:
+            name = f"{label.name} by {', '.join(keys)}" if keys else label.name
+        how = "combined before it moves" if exchange.combined else "every row moves"
+        rows = self.forecast.flows.rows(node) if exchange is _last(node) else crossing.rows
+        return Step(
+            name, "wide", keys, rows, crossing.bytes, how, moved_rows=crossing.rows, largest_bytes=crossing.largest,
+            **_from(label),
+        )  # fmt: skip
+
+
+_HOW = {"left": "left ", "right": "right ", "full": "full ", "semi": "semi ", "anti": "anti "}
+
+
+def _is_told_above(node: Exchange) -> bool:
+    """Whether an exchange belongs to the step of the operator that needs it."""
+    return not isinstance(node.why, Shuffle)
+
+
+def _exchanges(node: Node) -> Iterator[Exchange]:
+    """The exchanges right below an operator, the lowest first."""
+    for child in node.children:
+        chain = []
+        at = child
+        while isinstance(at, (Exchange, Project)) or (isinstance(at, Sort) and isinstance(node, Limit)):
+            if isinstance(at, Exchange):
+                if at.reused or isinstance(at.why, Shuffle):
+                    break
+                chain.append(at)
+            elif isinstance(at, Project) and chain:
+                break
+            at = at.children[0]
+        yield from reversed(chain)
+
+
+def _last(node: Node) -> Exchange | None:
+    found = list(_exchanges(node))
+    return found[-1] if found else node if isinstance(node, Exchange) else None
+
+
+def _name(node: Node, keys: Sequence[str]) -> str:
+    listed = ", ".join(keys)
+    if isinstance(node, Aggregate):
+        if not keys:
+            return "aggregate all"
+        return f"{'group by' if node.made else 'distinct'} {listed}"
+    if isinstance(node, Window):
+        return f"window by {listed}" if keys else "window over all"
+    if isinstance(node, Limit):
+        return f"top {node.n} by {listed}" if keys else f"first {node.n}"
+    return f"sort by {listed}" if isinstance(node, Sort) else f"shuffle by {listed}" if keys else "shuffle evenly"
+
+
+def _called(key: exp.Expr, node: Node) -> str:
+    """A key as a person writes it: a column by its name in the files, where it is one of theirs."""
+
+    def shown(each: exp.Expr) -> exp.Expr:
+        if isinstance(each, exp.Column) and "#" in each.name:
+            return exp.column(_in_files(node, each.name) or display(each.name))
+        return each
+
+    found = key.copy().transform(shown, copy=False)
+    return found.name if isinstance(found, exp.Column) else found.sql("duckdb")
+
+
+def _in_files(node: Node, name: str) -> str:
+    """What a column is called where it is read, if it comes from there unchanged."""
+    if isinstance(node, Scan):
+        return node.names.get(name, "")
+    if isinstance(node, (Project, Aggregate)):
+        made = node.made if isinstance(node, Project) else node.keys
+        value = made.get(name)
+        return _in_files(node.child, value.name) if isinstance(value, exp.Column) else ""
+    if isinstance(node, Union):
+        return ""
+    return next((_in_files(child, name) for child in node.children if name in child.columns), "")
+
+
+def _is_presence(condition: exp.Expr) -> bool:
+    """Whether a condition only says that something is not null, as joins do of their keys."""
+    bare = condition.unnest()
+    return isinstance(bare, exp.Not) and isinstance(bare.this.unnest(), exp.Is)
+
+
+def _from(label: Label | None) -> dict[str, str]:
+    return {} if label is None else {"pattern": label.name, "place": label.place, "step": label.step}
