@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-__all__ = ["Made", "begins", "made_by", "remembered"]
+__all__ = ["Call", "Made", "begins", "calling", "current", "made_by", "remembered"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,7 +32,15 @@ class Made(NamedTuple):
     """File and line, or nothing where the call came from no file."""
 
 
+class Call(NamedTuple):
+    """What a user called, and where."""
+
+    name: str
+    place: str
+
+
 _MADE: weakref.WeakKeyDictionary[Any, Made] = weakref.WeakKeyDictionary()
+_NOW: ContextVar[Call | None] = ContextVar("the outermost call of this thread", default=None)
 
 
 def made_by(table: Any) -> Made | None:
@@ -38,15 +48,33 @@ def made_by(table: Any) -> Made | None:
     return _MADE.get(table)
 
 
+def current() -> Call | None:
+    """The call of the user's that is at work."""
+    return _NOW.get()
+
+
+@contextmanager
+def calling(name: str, place: str) -> Iterator[Call]:
+    """A call at work; within another one, that one."""
+    outer = _NOW.get()
+    call = outer or Call(name, place)
+    before = _NOW.set(call)
+    try:
+        yield call
+    finally:
+        _NOW.reset(before)
+
+
 def remembered(function: Callable[P, T]) -> Callable[P, T]:
     """A function whose results remember its call. A function that calls others of these stands for them."""
 
     @functools.wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> T:
-        result = function(*arguments, **options)
+        with calling(function.__name__, _place()) as now:
+            result = function(*arguments, **options)
         table = getattr(result, "marked", result)  # of a check, the rows with their marks
         if not any(table is given for given in (*arguments, *options.values())):
-            _MADE[table] = Made(function.__name__, call, arguments, options, _place())
+            _MADE[table] = Made(function.__name__, call, arguments, options, now.place)
         return result
 
     return call

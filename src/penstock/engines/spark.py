@@ -31,7 +31,7 @@ from penstock.engines.headers import refuse_unlike
 from penstock.engines.measures import Measures, measuring, wanted
 from penstock.engines.operators import Operator, of_text
 from penstock.engines.spark_errors import TOLD, errors
-from penstock.engines.spark_files import WRITE, read_orc, read_parquet, read_text, uri_of
+from penstock.engines.spark_files import WRITE, arranged, read_orc, read_parquet, read_text, uri_of
 from penstock.engines.spark_masters import on_this_machine, reach
 from penstock.engines.spark_measures import by_connect
 from penstock.engines.spark_plans import explained, size_in
@@ -184,14 +184,7 @@ class SparkEngine:
                     table, local, format, partition_by=partition_by, order=order, single=single, file_bytes=file_bytes,
                     compression=compression,
                 )  # fmt: skip
-        keys = sql.quoted(partition_by, "spark")
-        if single or (order and not partition_by):
-            frame = self.query(f"SELECT * FROM t ORDER BY {order}", {"t": table}) if order else table
-            frame = frame.coalesce(1) if single else frame
-        else:
-            frame = self.query(f"SELECT /*+ REBALANCE{f'({keys})' if keys else ''} */ * FROM t", {"t": table})
-            if order:
-                frame = self.query(f"SELECT * FROM t SORT BY {keys}, {order}", {"t": frame})
+        frame = arranged(self.query, table, partition_by=partition_by, order=order, single=single)
         if format == "arrow":
             batches = self.batches(frame)
             return arrow_files.write(batches, folder, single=single, file_bytes=file_bytes, compression=compression)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from penstock import sql
 from penstock.engines.evolution import shapes, together
@@ -21,6 +21,7 @@ from penstock.engines.text_files import Layout, beside, complaint, is_nested
 __all__ = [
     "PATH",
     "WRITE",
+    "arranged",
     "file_column",
     "hive_columns",
     "read_orc",
@@ -30,6 +31,8 @@ __all__ = [
     "uri_of",
     "value_of",
 ]
+
+T = TypeVar("T")
 
 _TIMES = {
     "timestampNTZFormat": "yyyy-MM-dd HH:mm:ss.SSSSSS",  # else JSON has milliseconds
@@ -48,6 +51,18 @@ WRITE: dict[str, tuple[str, dict[str, str]]] = {
     "json": ("json", _JSON),
     "ndjson": ("json", _JSON),
 }
+
+
+def arranged(
+    query: Callable[[str, dict[str, T]], T], table: T, *, partition_by: Sequence[str], order: str, single: bool
+) -> T:
+    """Rows as they are to be written: in order, in one file, or those of a folder together in files of one size."""
+    keys = sql.quoted(partition_by, "spark")
+    if single or (order and not partition_by):
+        frame = query(f"SELECT * FROM t ORDER BY {order}", {"t": table}) if order else table
+        return query("SELECT /*+ COALESCE(1) */ * FROM t", {"t": frame}) if single else frame
+    frame = query(f"SELECT /*+ REBALANCE{f'({keys})' if keys else ''} */ * FROM t", {"t": table})
+    return query(f"SELECT * FROM t SORT BY {keys}, {order}", {"t": frame}) if order else frame
 
 
 def uri_of(path: str) -> str:

@@ -30,7 +30,7 @@ from penstock.jobs.work import Work
 from penstock.tables import read
 from penstock.threads import begun, stop
 
-__all__ = ["Run", "decided", "run"]
+__all__ = ["Run", "decided", "logical_time", "run"]
 
 AT_ONCE = 4  # stages: more share the cores and the memory without being done sooner
 BETWEEN_LOOKS = 0.1  # seconds
@@ -125,7 +125,7 @@ def decided(
     last = runs[-1] if runs else None
     same = last is not None and starts[last]["parameters"] == {name: plain(value) for name, value in values.items()}
     continues = bool(last and resume and same and not _is_finished(last) and told is None)
-    values[LOGICAL_TIME] = _logical_time(starts[last][LOGICAL_TIME] if last and continues else told)
+    values[LOGICAL_TIME] = logical_time(starts[last][LOGICAL_TIME] if last and continues else told)
     earlier = runs[::-1] if resume else []
     records = {name: record["why"] for run in earlier for name, record in run.records().items()}
     asked = [select] if isinstance(select, str) else list(select or ())
@@ -138,7 +138,8 @@ def _is_finished(folder: RunFolder) -> bool:
     return bool(ends) and ends[-1].get("status") == "finished"
 
 
-def _logical_time(given: Any) -> datetime.datetime:
+def logical_time(given: Any) -> datetime.datetime:
+    """The time that a run stands for: what was given, or now."""
     if given is None:
         return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     if isinstance(given, datetime.datetime):

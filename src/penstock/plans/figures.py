@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 __all__ = ["NOTHING", "UNKNOWN", "Figure", "exact", "modelled", "total"]
 
 Basis = Literal["exact", "sample", "model", "unknown"]
+ORDER = ("exact", "sample", "model", "unknown")  # from the best to the least known
 
 
 class Figure(NamedTuple):
@@ -17,6 +18,11 @@ class Figure(NamedTuple):
     mid: float | None
     high: float | None
     basis: Basis
+
+    def times(self, factor: float, basis: Basis) -> Figure:
+        """So many times it, which rests on something less than it itself: `basis`, unless that is better known."""
+        worse = max(self.basis, basis, key=ORDER.index)
+        return Figure(*(None if each is None else each * factor for each in self[:3]), basis=worse)  # type: ignore[call-arg,arg-type]
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in reports."""
@@ -50,8 +56,7 @@ def total(figures: Iterable[Figure]) -> Figure:
     (Figure(low=3, mid=3, high=3, basis='exact'), Figure(low=1, mid=None, high=None, basis='unknown'))
     """
     parts = list(figures)
-    order = ("exact", "sample", "model", "unknown")
-    basis: Any = max((part.basis for part in parts), key=order.index, default="exact")
+    basis: Any = max((part.basis for part in parts), key=ORDER.index, default="exact")
     low = sum(part.low or 0 for part in parts)
     mids, highs = [part.mid for part in parts], [part.high for part in parts]
     return Figure(

@@ -149,6 +149,8 @@ class Flows:
     def _scan(self, scan: Scan, filters: Sequence[exp.Expr], wanted: int) -> Flow | None:
         source = scan.source
         renamed = {name: scan.names[name] for name in scan.columns}
+        if source.kept is not None:
+            return self._read_again(scan, filters, wanted)
         if wanted == THIN:
             wanted = max(THIN, min(NARROW, CELLS // max(1, len(renamed))))
         paths = kept_paths(source, filters, scan.names)
@@ -164,6 +166,17 @@ class Flows:
             f"SELECT {columns}{_HIDDEN_ONLY} FROM {table}", {table: found.rows}, found.taken, total, found.tasks,
             base, found.taken, True, found.whole, found.first_run,
         )  # fmt: skip
+
+    def _read_again(self, scan: Scan, filters: Sequence[exp.Expr], wanted: int) -> Flow | None:
+        """Rows that a stage of the job wrote: as many map tasks as the files are large."""
+        node, places = scan.source.kept
+        below = self.of(node, wanted)
+        if below is None:
+            return None
+        columns = "".join(f"{sql.quote(places[scan.names[name]])} AS {sql.quote(name)}, " for name in scan.columns)
+        size = scan.source.bytes or 0
+        tasks = max(1, math.ceil(size / min(self.cluster.split, max(self.cluster.open_cost, size / self.cluster.cores))))
+        return below._replace(text=f"SELECT {columns}{_HIDDEN_ONLY} FROM ({below.text})", runs=False, tasks=tasks)
 
     def _values(self, node: Values, wanted: int) -> Flow:
         taken = min(wanted, node.rows if node.rows is not None else wanted)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
@@ -22,12 +22,14 @@ from penstock.plans.flows import Flow, Flows
 from penstock.plans.sampled import ROW, RUN
 from penstock.plans.serialised import compressed, headers, laid_out
 from penstock.plans.spelled import spelled, types_of
-from penstock.plans.tree import Aggregate, Exchange, Join, Limit, Window, references
+from penstock.plans.tree import Aggregate, Exchange, Join, Limit, Node, references
 
 __all__ = ["Crossing", "Forecast"]
 
 #: The rows that are laid out and compressed; fewer where there are lists and structs in them.
 LAID_OUT, NESTED = 12_000, 1_500
+#: Rows that are written as Parquet to see how large they are.
+WRITTEN = 50_000
 #: Rows of a stream that are fewer compress worse.
 SHORTEST = 150
 
@@ -56,6 +58,21 @@ class Forecast:
         return self._known[id(exchange)][1]
 
 
+    def written(self, node: Node) -> Figure:
+        """What the rows of a node take as Parquet, measured on some of them."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        flow = self.flows.of(node)
+        if flow is None or not flow.taken:
+            return UNKNOWN if flow is None else NOTHING
+        columns = ", ".join(sql.quote(name) for name in node.columns)
+        rows = self.flows.query(f"SELECT {columns} FROM ({flow.text}) LIMIT {WRITTEN}", flow)
+        into = pa.BufferOutputStream()
+        pq.write_table(rows, into, compression="zstd")
+        return flow.total.times(into.tell() / max(1, rows.num_rows), "sample")
+
+
 def _crossing(flows: Flows, exchange: Exchange) -> Crossing:
     if exchange.reused:
         return Crossing(NOTHING, NOTHING, NOTHING)
@@ -71,13 +88,9 @@ def _crossing(flows: Flows, exchange: Exchange) -> Crossing:
         width = _bytes_a_row(flows, exchange, flow, text, rows)
     except (PenstockError, sqlglot.errors.SqlglotError):
         return Crossing(flow.total if not exchange.combined else UNKNOWN, UNKNOWN, UNKNOWN)
-    moved = Figure(*(None if each is None else each * width for each in rows[:3]), basis=_basis(rows))
-    return Crossing(rows, moved, _largest(flows, exchange, moved))
-
-
-def _basis(rows: Figure) -> Any:
-    """Bytes are never exact: they hang on how well rows compress."""
-    return "sample" if rows.basis in ("exact", "sample") else rows.basis
+    # Bytes are never exact: they hang on how well rows compress.
+    moved = rows.times(width, "sample")
+    return Crossing(rows, moved, moved.times(1 / _reducers(flows, exchange)))
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -104,13 +117,11 @@ def _crossing_rows(flows: Flows, exchange: Exchange, flow: Flow) -> tuple[str | 
     window = next(iter(combiner.made.values()))
     ranked = window.copy()
     ranked.set("this", exp.RowNumber())
-    limited = f"SELECT * FROM ({plain.replace(' AS place', ' AS place', 1)})"
     qualified = (
         f"SELECT {columns}, {_key(exchange)} AS h, {_ROW} AS place FROM ({flow.text}){_one_run(flow)} "
         f"QUALIFY {spelled(ranked)} <= {combiner.first}"
     )
-    del limited
-    return qualified, _least(flow.total, Figure(*(_product(each, combiner.first) for each in groups[:3]), groups.basis))
+    return qualified, _least(flow.total, groups.times(combiner.first, "sample"))
 
 
 def _drops_nulls(exchange: Exchange) -> bool:
@@ -214,12 +225,6 @@ def _reducers(flows: Flows, exchange: Exchange) -> int:
     return 1 if exchange.kind in ("single", "broadcast") else flows.cluster.reducers
 
 
-def _largest(flows: Flows, exchange: Exchange, moved: Figure) -> Figure:
-    """What one task receives where all get as much."""
-    parts = _reducers(flows, exchange)
-    return Figure(*(None if each is None else each / parts for each in moved[:3]), moved.basis)
-
-
 # -- texts ------------------------------------------------------------------------------------------------------------
 
 _RUN, _ROW = sql.quote(RUN), sql.quote(ROW)
@@ -246,7 +251,3 @@ def _times(tasks: float, n: int) -> Figure:
 def _least(one: Figure, other: Figure) -> Figure:
     values = [None if a is None or b is None else min(a, b) for a, b in zip(one[:3], other[:3], strict=True)]
     return Figure(*values, basis="sample" if "sample" in (one.basis, other.basis) else one.basis)
-
-
-def _product(value: float | None, times: int | None) -> float | None:
-    return None if value is None else value * (times or 1)

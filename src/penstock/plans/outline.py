@@ -32,33 +32,34 @@ from penstock.plans.tree import (
     display,
 )
 
-__all__ = ["outline"]
+__all__ = ["Outline"]
 
 #: Functions whose steps are called by what they do, which says more: "group by country".
 PLAIN = ("aggregate", "distinct", "join", "query", "sort", "top")
 
 
-def outline(node: Node, forecast: Forecast) -> list[Step]:
-    """The steps of a tree; what two of them need is one step, once.
+class Outline:
+    """Tells trees; what is in two of them is told once."""
 
-    Of a pattern, what it does with each row is not told beside what it moves.
-    """
-    found = list(_Outline(forecast).of(node))
-    moving = {(step.pattern, step.place) for step in found if step.kind != "narrow" and step.pattern not in PLAIN}
-    return [step for step in found if step.kind != "narrow" or step.scan or (step.pattern, step.place) not in moving]
-
-
-class _Outline:
     def __init__(self, forecast: Forecast) -> None:
         self.forecast = forecast
-        self.told: set[int] = set()
+        self.told: dict[int, Node] = {}
+
+    def steps(self, node: Node) -> list[Step]:
+        """The steps of a tree. Of a pattern, what it does with each row is not told beside what it moves."""
+        found = list(self.of(node))
+        moving = {(step.pattern, step.place) for step in found if step.kind != "narrow" and step.pattern not in PLAIN}
+        return [s for s in found if s.kind != "narrow" or s.scan or (s.pattern, s.place) not in moving]
 
     def of(self, node: Node, above: Sequence[exp.Expr] = ()) -> Iterator[Step]:
         """The steps below a node and its own; `above` are the conditions that stand right above it."""
         if id(node) in self.told:
             return
-        self.told.add(id(node))
+        self.told[id(node)] = node
         if isinstance(node, Exchange) and node.reused:
+            return
+        if isinstance(node, Scan) and node.source.kept is not None:
+            yield from self.of(node.source.kept[0])
             return
         if isinstance(node, Filter):
             for inner in node.beside.values():

@@ -7,8 +7,7 @@ Spark's dialect, it is a tree. Where a pattern looks at rows first to choose its
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -20,7 +19,7 @@ from penstock.engines.engine import Engine, Size, using
 from penstock.engines.files import resolve
 from penstock.engines.notes import inherit
 from penstock.errors import UsageError
-from penstock.made import Made, made_by
+from penstock.made import Made, calling, current, made_by
 from penstock.plans.cluster import Cluster
 from penstock.plans.exchanges import placed
 from penstock.plans.forecast import Forecast
@@ -40,9 +39,6 @@ __all__ = ["Paper", "PaperTable"]
 #: What DuckDB calls reading what is in memory.
 _IN_MEMORY = re.compile(r"ARROW_SCAN|PANDAS_SCAN|SEQ_SCAN|PROJECTION|COLUMN_DATA_SCAN|DUMMY_SCAN|TABLE_SCAN", re.IGNORECASE)
 SAMPLE = 300_000
-
-UNLABELLED = Label("", "")
-
 
 class PaperTable:
     """A table that is only planned."""
@@ -65,7 +61,8 @@ class Paper:
         """The real Spark, if the plan is for tables of one: it is asked for its settings."""
         self.forecast = Forecast(cluster)
         self._again: dict[int, tuple[Any, PaperTable]] = {}
-        self._label = UNLABELLED
+        self.step = ""
+        """Of a job, whose function is at work."""
 
     # -- tables made again --------------------------------------------------------------------------------------------
 
@@ -81,7 +78,7 @@ class Paper:
 
     def _called(self, table: Any, made: Made) -> PaperTable:
         if made.function is None:
-            with self.labelling(Label(made.name, made.place)):
+            with calling(made.name, made.place):
                 if made.name == "adopt":
                     return self.adopt(*made.arguments)
                 return self.read(*made.arguments, **made.options, columns=engine_of(table).columns(table))
@@ -91,7 +88,7 @@ class Paper:
 
         arguments = [given(value) for value in made.arguments]
         options = {name: given(value) for name, value in made.options.items()}
-        with self.labelling(Label(made.name, made.place)), using(self):  # type: ignore[arg-type]
+        with calling(made.name, made.place), using(self):  # type: ignore[arg-type]
             result = made.function(*arguments, **options)
         found: PaperTable = getattr(result, "marked", result)
         return found
@@ -119,22 +116,14 @@ class Paper:
             tables[name] = self.read(paths, "parquet")
             call.replace(exp.to_identifier(name, quoted=True))
         types = {name: self.columns(each) for name, each in tables.items()}
-        with self.labelling(Label("query", "")):
+        with calling("query", ""):
             return self.query(sql.spell_query(tree.sql("duckdb"), "spark", types), tables)
 
-    @contextmanager
-    def labelling(self, label: Label) -> Iterator[None]:
-        """Name what is planned within a block by the user's call; the outermost counts."""
-        before = self._label
-        self._label = before if before != UNLABELLED else label
-        try:
-            yield
-        finally:
-            self._label = before
-
     def table(self, relation: Relation) -> PaperTable:
-        """A tree as a table."""
-        return PaperTable(self, relation._replace(node=labelled(relation.node, self._label)))
+        """A tree as a table, labelled with the call that it comes from."""
+        call = current()
+        label = Label(call.name if call else "", call.place if call else "", self.step)
+        return PaperTable(self, relation._replace(node=labelled(relation.node, label)))
 
     # -- the verbs of an engine ---------------------------------------------------------------------------------------
 
@@ -206,6 +195,14 @@ class Paper:
     def placed(self, table: PaperTable) -> Node:
         """The tree of a table as Spark would plan it."""
         return placed(optimised(table.relation.node), self.cluster.broadcast)
+
+    def kept(self, table: PaperTable, name: str) -> PaperTable:
+        """A table whose rows are written down first: what is above reads files, and knows nothing of how they lay."""
+        node = self.placed(table)
+        places = {shown: place for shown, place in table.relation.names}
+        written = self.forecast.written(node).mid
+        source = Source(name, self.columns(table), None if written is None else int(written), kept=(node, places))
+        return self._scan(source)
 
     def _scan(self, source: Source) -> PaperTable:
         names = {attribute(name): name for name in source.columns}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from penstock.engines.engine import default_engine
 from penstock.engines.notes import notes_of
 from penstock.plans import duckdb_steps, render, spark_steps
 from penstock.plans.cluster import cluster_of
 from penstock.plans.figures import Figure, total
-from penstock.plans.outline import outline
+from penstock.plans.outline import Outline
 from penstock.plans.paper import Paper
 from penstock.plans.queries import UnreadableError
 from penstock.plans.steps import Step
 from penstock.tables import engine_of, is_table, query
+
+if TYPE_CHECKING:
+    from penstock.jobs.job import Job
 
 __all__ = ["Plan", "plan"]
 
@@ -67,10 +71,10 @@ def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Pl
     """What a table or a query will do, and what will cross a shuffle for it on a cluster; nothing of it runs.
 
     Args:
-        of: A table of either engine, or SQL in DuckDB's dialect.
+        of: A table of either engine, SQL in DuckDB's dialect, or a job.
         cluster: What it is to be planned for, where that is another than the table's own Spark or this machine:
             `{"machines": 20, "cores": 16, "memory": "64GB", "reducers": 400}`.
-        **tables: The tables that the SQL is over, under its names.
+        **tables: The tables that the SQL is over, under its names; of a job, values for its parameters.
 
     Returns:
         The steps in the order in which rows go through them: narrow ones work on each row by itself, for wide ones rows
@@ -86,14 +90,27 @@ def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Pl
         >>> [(step.name, step.kind) for step in plan(ps.aggregate(events, "user", total="sum(amount)")).steps]
         [('rows in memory', 'narrow'), ('group by user', 'wide')]
     """
+    from penstock.jobs.job import Job
+
+    if isinstance(of, Job):
+        return _of_job(of, cluster, tables)
     table = of if is_table(of) else query(of, **tables)
     engine = engine_of(table)
     paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
     notes = notes_of(table)
     try:
-        steps = outline(paper.placed(paper.again(table)), paper.forecast)
+        steps = Outline(paper.forecast).steps(paper.placed(paper.again(table)))
     except UnreadableError as error:
         read: Mapping[str, Any] = {"duckdb": duckdb_steps.steps_of, "spark": spark_steps.steps_of}
         steps = read[engine.name](engine, table)
         notes = (*notes, f"what it moves is not forecast: the plan does not understand {error}")
     return Plan(engine.name, tuple(steps), notes)
+
+
+def _of_job(job: Job, cluster: Mapping[str, Any] | None, params: Mapping[str, Any]) -> Plan:
+    from penstock.plans.of_jobs import steps_of_job
+
+    engine = default_engine()
+    paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
+    notes: list[str] = []
+    return Plan(engine.name, tuple(steps_of_job(job, paper, params, notes)), tuple(notes))

@@ -35,6 +35,8 @@ class Source:
     """Rows in memory, as a table of the embedded engine."""
     rows: int | None = None
     """How many, where that is known without a look."""
+    kept: Any = None
+    """In a job, the tree whose rows will be written down and read from there, and what its columns are called."""
 
     def __repr__(self) -> str:
         return f"{self.format}:{self.name}:{self.paths}:{sorted(self.options)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from penstock.plans.figures import UNKNOWN, Figure
+from penstock.plans.figures import NOTHING, UNKNOWN, Figure
 from penstock.plans.scans import Scan
 
 __all__ = ["Step"]
@@ -29,6 +29,8 @@ class Step(NamedTuple):
     """How many rows cross."""
     largest_bytes: Figure = UNKNOWN
     """What one task receives of it, if all receive as much."""
+    written_bytes: Figure = NOTHING
+    """What it writes."""
     pattern: str = ""
     """The function that was called."""
     place: str = ""

@@ -1,0 +1,120 @@
+"""A job on paper: its functions are called on tables that are only planned, so that nothing of it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from penstock import sql
+from penstock.engines.engine import using
+from penstock.engines.spark_files import arranged
+from penstock.errors import PenstockError, UsageError
+from penstock.jobs.checks import Checked, check, good_of, is_marked
+from penstock.jobs.job import LOGICAL_TIME, Job
+from penstock.jobs.job import Step as JobStep
+from penstock.jobs.parameters import bound
+from penstock.jobs.runner import logical_time
+from penstock.jobs.stages import stages_of
+from penstock.made import calling
+from penstock.plans.figures import NOTHING
+from penstock.plans.outline import Outline
+from penstock.plans.paper import Paper, PaperTable
+from penstock.plans.queries import UnreadableError
+from penstock.plans.steps import Step
+from penstock.tables import adopt, is_table
+
+__all__ = ["steps_of_job"]
+
+
+def steps_of_job(job: Job, paper: Paper, params: Mapping[str, Any], notes: list[str]) -> list[Step]:
+    """The steps of all stages of a job, in order; what is not understood is added to the notes."""
+    return list(_OnPaper(job, paper, params, notes).steps())
+
+
+class _OnPaper:
+    def __init__(self, job: Job, paper: Paper, params: Mapping[str, Any], notes: list[str]) -> None:
+        given = dict(params)
+        told = given.pop(LOGICAL_TIME, None)
+        self.ordered = job.ordered()
+        self.values = bound(job.parameters, given) | {LOGICAL_TIME: logical_time(told)}
+        self.paper, self.notes = paper, notes
+        self.stages = {stage.name: stage for stage in stages_of(self.ordered, (), {}, self.values)}
+        self.tables: dict[str, PaperTable | None] = {}
+        self.outline = Outline(paper.forecast)
+
+    def steps(self) -> Iterator[Step]:
+        with using(self.paper):  # type: ignore[arg-type]
+            for step in self.ordered:
+                self.paper.step = step.name
+                yield from self.step(step)
+
+    def step(self, step: JobStep) -> Iterator[Step]:
+        """What a function of the job adds: where its rows are written down, all that leads to them."""
+        result = self.called(step)
+        if isinstance(result, str):
+            self.tables[step.name] = None
+            self.notes.append(f"{step.name}: {result}")
+            yield Step(step.name, "narrow", how="not known", place=step.place, step=step.name)
+            return
+        marked = isinstance(result, Checked)
+        table = result.marked if isinstance(result, Checked) else result
+        stage = self.stages.get(step.name)
+        if stage is None and not marked:
+            self.tables[step.name] = table
+            return
+        try:
+            yield from self.written(step, table)
+            if step.target is None:
+                kept = self.paper.kept(table, step.name)
+                self.tables[step.name] = good_of(kept) if marked else kept
+        except UnreadableError as error:
+            self.tables[step.name] = None
+            self.notes.append(f"{step.name}: the plan does not understand {error}")
+
+    def called(self, step: JobStep) -> Any:
+        """What a function returns for tables on paper, as a table or a check; or why that is not known."""
+        given: dict[str, Any] = {need: self.tables[need] for need in step.needs}
+        if lost := [need for need in step.needs if given[need] is None]:
+            return f"it needs {', '.join(lost)}, of which nothing is known"
+        given |= {parameter.name: self.values[parameter.name] for parameter in step.parameters}
+        try:
+            result = step.function(**given)
+        except (UsageError, PenstockError):
+            raise
+        except UnreadableError as error:
+            return f"the plan does not understand {error}"
+        except Exception as error:  # the function wants rows, and there are none
+            return f"it works on rows itself ({type(error).__name__}: {error})"
+        if isinstance(result, Checked):
+            return result
+        if result is None or isinstance(result, (str, bytes, int, float)) or callable(result):
+            return f"it returned a {type(result).__name__}"
+        table = self.paper.again(result) if is_table(result) else adopt(result, self.paper)  # type: ignore[arg-type]
+        return check(table) if step.kind == "source" and is_marked(table) else table
+
+    def written(self, step: JobStep, table: PaperTable) -> Iterator[Step]:
+        """The steps that lead to what is written, and the writing, which puts rows of a folder together."""
+        options: Mapping[str, Any] = step.target.options if step.target else {}
+        by = _listed(options.get("partition_by", ()))
+        terms = sql.orders(_listed(options["sort_by"])) if options.get("sort_by") else []
+        order = ", ".join(term.text("spark") for term in terms)
+        path = step.target.at(self.values) if step.target else ""
+        single = bool(path) and not by and "." in path.rpartition("/")[2]
+        with calling("write", step.place):
+            rows = arranged(self.paper.query, table, partition_by=by, order=order, single=single)
+        node = self.paper.placed(rows)
+        found = self.outline.steps(node)
+        name = f"write {path}" if path else f"keep {step.name}"
+        bytes_, total = self.paper.forecast.written(node), self.paper.forecast.flows.rows(node)
+        moving = found[-1] if found and found[-1].pattern == "write" and found[-1].kind == "wide" else None
+        yield from found[:-1] if moving else found
+        moved = moving.moved_bytes if moving else NOTHING
+        yield Step(
+            name, "wide" if moving else "narrow", tuple(by) if moving else (), total, moved, "to Parquet",
+            moved_rows=moving.moved_rows if moving else NOTHING, largest_bytes=moving.largest_bytes if moving else NOTHING,
+            pattern="write", place=step.place, step=step.name, written_bytes=bytes_,
+        )  # fmt: skip
+
+
+def _listed(value: str | Sequence[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
