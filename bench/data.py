@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-__all__ = ["FOLDER", "events", "users", "visits"]
+__all__ = ["FOLDER", "events", "users", "visits", "write"]
 
 FOLDER = Path(__file__).parent / "data"
 
@@ -48,7 +48,7 @@ def events(rows: int, seed: int = 1) -> Path:
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
         uniforms = ", ".join(f"hash(i, {column}, {seed}) / 18446744073709551616.0 as u{column}" for column in range(7))
-        _write(EVENTS.format(uniforms=uniforms, rows=rows, users=max(rows // 10, 1)), path)
+        write(EVENTS.format(uniforms=uniforms, rows=rows, users=max(rows // 10, 1)), path)
     return path
 
 
@@ -57,7 +57,7 @@ def visits(rows: int, seed: int = 1) -> Path:
     path = FOLDER / f"visits-{rows}-{seed}.parquet"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        _write(VISITS.format(seed=seed, rows=rows, users=max(rows // 20, 1)), path)
+        write(VISITS.format(seed=seed, rows=rows, users=max(rows // 20, 1)), path)
     return path
 
 
@@ -66,11 +66,12 @@ def users(events: Path) -> Path:
     rows = int(events.stem.split("-")[1])
     path = events.with_name(f"users-{rows // 10}.parquet")
     if not path.exists():
-        _write(USERS.format(users=max(rows // 10, 1)), path)
+        write(USERS.format(users=max(rows // 10, 1)), path)
     return path
 
 
-def _write(sql: str, path: Path) -> None:
+def write(sql: str, path: Path) -> None:
+    """The rows of a query as a Parquet file."""
     aside = path.with_suffix(f".unfinished-{os.getpid()}")
     duckdb.sql(f"copy ({sql}) to '{aside}' (format parquet, compression zstd)")
     aside.rename(path)

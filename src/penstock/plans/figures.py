@@ -19,7 +19,7 @@ class Figure(NamedTuple):
     high: float | None
     basis: Basis
 
-    def times(self, factor: float, basis: Basis) -> Figure:
+    def times(self, factor: float, basis: Basis = "exact") -> Figure:
         """So many times it, which rests on something less than it itself: `basis`, unless that is better known."""
         worse = max(self.basis, basis, key=ORDER.index)
         return Figure(*(None if each is None else each * factor for each in self[:3]), basis=worse)  # type: ignore[call-arg,arg-type]

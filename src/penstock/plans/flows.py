@@ -175,7 +175,9 @@ class Flows:
             return None
         columns = "".join(f"{sql.quote(places[scan.names[name]])} AS {sql.quote(name)}, " for name in scan.columns)
         size = scan.source.bytes or 0
-        tasks = max(1, math.ceil(size / min(self.cluster.split, max(self.cluster.open_cost, size / self.cluster.cores))))
+        tasks = max(
+            1, math.ceil(size / min(self.cluster.split, max(self.cluster.open_cost, size / self.cluster.cores)))
+        )
         return below._replace(text=f"SELECT {columns}{_HIDDEN_ONLY} FROM ({below.text})", runs=False, tasks=tasks)
 
     def _values(self, node: Values, wanted: int) -> Flow:
@@ -263,7 +265,9 @@ class Flows:
             lowest = lowest.child
         total = self.distinct(lowest, tuple(node.keys.values())).total
         base = total.mid if total.mid is not None else groups.taken
-        return groups._replace(total=total, tasks=below.tasks, base=base, base_taken=max(1, groups.taken), first_run=max(1, groups.taken))
+        return groups._replace(
+            total=total, tasks=below.tasks, base=base, base_taken=max(1, groups.taken), first_run=max(1, groups.taken)
+        )
 
     def _union(self, node: Union, wanted: int) -> Flow | None:
         """Of branches that are sampled more thickly, fewer rows."""

@@ -57,7 +57,6 @@ class Forecast:
             self._known[id(exchange)] = (exchange, _crossing(self.flows, exchange))
         return self._known[id(exchange)][1]
 
-
     def written(self, node: Node) -> Figure:
         """What the rows of a node take as Parquet, measured on some of them."""
         import pyarrow as pa

@@ -121,7 +121,13 @@ class Outline:
         label = node.label
         if label and label.name not in PLAIN:
             name = f"{label.name}: {name}"
-        kind = "broadcast" if any(each.kind == "broadcast" for each in found) else "wide" if found or not pairs else "narrow"
+        kind = (
+            "broadcast"
+            if any(each.kind == "broadcast" for each in found)
+            else "wide"
+            if found or not pairs
+            else "narrow"
+        )
         crossings = [self.forecast.crossing(each) for each in found]
         moved = total(each.bytes for each in crossings)
         largest = max((each.largest for each in crossings), key=lambda figure: figure.mid or 0.0, default=NOTHING)

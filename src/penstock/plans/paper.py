@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 __all__ = ["Paper", "PaperTable"]
 
 #: What DuckDB calls reading what is in memory.
-_IN_MEMORY = re.compile(r"ARROW_SCAN|PANDAS_SCAN|SEQ_SCAN|PROJECTION|COLUMN_DATA_SCAN|DUMMY_SCAN|TABLE_SCAN", re.IGNORECASE)
+_IN_MEMORY = re.compile(
+    r"ARROW_SCAN|PANDAS_SCAN|SEQ_SCAN|PROJECTION|COLUMN_DATA_SCAN|DUMMY_SCAN|TABLE_SCAN", re.IGNORECASE
+)
 SAMPLE = 300_000
+
 
 class PaperTable:
     """A table that is only planned."""
