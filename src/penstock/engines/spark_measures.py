@@ -113,6 +113,7 @@ _PASSES = re.compile(
     r"AQEShuffleRead|Sort|Project|InputAdapter|\w+QueryStage|WholeStageCodegen.*|ColumnarToRow|CollectMetrics|"
     r"BroadcastExchange"
 )
+_KEEPS = re.compile(r"Window|WriteFiles|Execute .*|Exchange")
 
 
 def _purpose(graph: Graph, number: int, rows: int | None) -> tuple[str, int | None]:
@@ -126,15 +127,14 @@ def _purpose(graph: Graph, number: int, rows: int | None) -> tuple[str, int | No
             if ", true, " in node.text:  # of all rows, not of each task's
                 break
         if not _PASSES.fullmatch(node.name):
-            reduces = "Aggregate" in node.name or "Join" in node.name
-            return node.name, _came_out(node, above[place + 1 :]) if reduces else rows
+            return node.name, rows if _KEEPS.fullmatch(node.name) else _came_out(node, above[place + 1 :])
     return feeds, rows
 
 
 def _came_out(node: Node, above: Sequence[Node]) -> int | None:
     """The rows that an operator gave. It counts them twice below an exchange by ranges, whose sample runs all of it."""
     exchange = next((place for place, other in enumerate(above) if WRITTEN_BYTES in other.metrics), None)
-    if exchange is None or "Exchange" not in above[exchange].name:
+    if ROWS not in node.metrics or exchange is None or "Exchange" not in above[exchange].name:
         return node.metrics.get(ROWS)
     if all(_PASSES.fullmatch(other.name) for other in above[:exchange]):
         return above[exchange].metrics.get(WRITTEN_RECORDS)
