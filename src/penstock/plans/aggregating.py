@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlglot import exp
 
+from penstock.plans.registers import registers_of
 from penstock.plans.tree import Aggregate
 
 __all__ = ["buffers", "distinct_sets", "is_aggregate"]
@@ -38,7 +38,8 @@ def distinct_sets(node: Aggregate) -> list[tuple[exp.Expr, ...]]:
 
 # -- buffers ----------------------------------------------------------------------------------------------------------
 
-Call = Callable[[exp.Expr, str], list[str]]
+#: Where an aggregate's FILTER goes, if not behind it.
+ONLY = "\0"
 
 
 def buffers(
@@ -66,12 +67,16 @@ def buffers(
         return None
     value = aggregate.expressions[0] if isinstance(aggregate, exp.Anonymous) else aggregate.this
     text = spelled(value) if isinstance(value, exp.Expr) and not isinstance(value, exp.Star) else "1"
-    return [f"{each}{only}" if "(" in each else each for each in rule(aggregate, text, spelled, kind)]
+    found = (each if ONLY in each else f"{each}{ONLY}" for each in rule(aggregate, text, spelled, kind))
+    return [each.replace(ONLY, only) for each in found]
 
 
 def _sum(aggregate: exp.Expr, text: str, _: Any, kind: Callable[[exp.Expr], str]) -> list[str]:
-    """The sum; of decimals, whether there was none yet, too."""
-    return [f"sum({text})"] + (["bool_and(false)"] if kind(aggregate.this).startswith("DECIMAL") else [])
+    """The sum, in 64 bits of integers; of decimals, whether there was none yet, too."""
+    given = kind(aggregate.this)
+    if given.startswith("DECIMAL"):
+        return [f"sum({text})", "bool_and(false)"]
+    return [f"sum({text})" if given in ("FLOAT", "DOUBLE", "?") else f"CAST(sum({text}){ONLY} AS BIGINT)"]
 
 
 def _average(_: exp.Expr, text: str, __: Any, ___: Any) -> list[str]:
@@ -97,11 +102,9 @@ def _by(function: str, least: str) -> Callable[..., list[str]]:
 
 
 def _sketch(aggregate: exp.Expr, text: str, *_: Any) -> list[str]:
-    """HyperLogLog++: words of ten registers, of which the more are used the more values there were."""
+    """HyperLogLog++: how many values it saw, and its registers, which `registers` puts out."""
     error = float(aggregate.args["accuracy"].name) if aggregate.args.get("accuracy") else 0.05
-    registers = 1 << math.ceil(2 * math.log2(1.106 / error))
-    used = f"approx_count_distinct({text})"
-    return [f"[{registers // 10 + 1}, {registers}, {used}]"]
+    return [f"[approx_count_distinct({text}){ONLY}, {registers_of(error)}]"]
 
 
 def _moments(number: int) -> Callable[..., list[str]]:

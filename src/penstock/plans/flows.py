@@ -74,6 +74,11 @@ class Flow(NamedTuple):
     first_run: int
     """Of `base_taken`, those of the long run."""
 
+    @property
+    def reach(self) -> float:
+        """How many times the rows of the long run a task has."""
+        return self.base / max(1.0, self.tasks) / self.first_run if self.runs and not self.whole else 1.0
+
 
 class Distinct(NamedTuple):
     """How many distinct keys there are: in all, and in each partition, all added up."""
@@ -295,9 +300,9 @@ class Flows:
         """The same rows; where they were brought together, they lie in other partitions, in no order."""
         if node.kind == "broadcast":
             return below
-        return below._replace(runs=False, tasks=self._tasks(node))
+        return below._replace(runs=False, tasks=self.tasks_after(node))
 
-    def _tasks(self, node: Exchange) -> float:
+    def tasks_after(self, node: Exchange) -> float:
         """How many tasks read what crossed: adaptive execution puts small partitions together (CoalesceShufflePartitions)."""
         if node.kind == "single":
             return 1
@@ -453,7 +458,7 @@ class Flows:
         times = flow.base / flow.base_taken
         total = exact(seen) if flow.whole else _told(grown(everywhere, UNITS * times), seen, times, flow.total)
         if flow.runs:
-            reach = flow.base / max(1.0, flow.tasks) / flow.first_run
+            reach = flow.reach
             in_tasks = flow.tasks * grown(first, max(0.02, UNITS * reach))
         else:
             reach = times

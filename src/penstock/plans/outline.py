@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
-from penstock.plans.figures import NOTHING, exact, total
+from penstock.plans.figures import NOTHING, Figure, exact, total
 from penstock.plans.forecast import Crossing, Forecast
 from penstock.plans.scans import Scan as Scanned
 from penstock.plans.scans import conditions_of, kept_paths, scanned
@@ -130,7 +130,8 @@ class Outline:
         )
         crossings = [self.forecast.crossing(each) for each in found]
         moved = total(each.bytes for each in crossings)
-        largest = max((each.largest for each in crossings), key=lambda figure: figure.mid or 0.0, default=NOTHING)
+        largest = max((self.forecast.largest(each) for each in found), key=_mid, default=NOTHING)
+        memory = max((self.forecast.memory(each) for each in found), key=_mid, default=NOTHING)
         how = {"broadcast": "the small side goes to every worker", "wide": "both sides by their keys"}.get(kind, "")
         if not pairs and kind == "wide":
             how = "every row of one side with every row of the other"
@@ -139,7 +140,7 @@ class Outline:
         elif kind == "wide" and len(found) == 1:
             how = "one side by its key, the other lies so already"
         rows = self.forecast.flows.rows(node)
-        return Step(name, kind, keys, rows, moved, how, largest_bytes=largest, **_from(label))  # type: ignore[arg-type]
+        return Step(name, kind, keys, rows, moved, how, largest_bytes=largest, memory_bytes=memory, **_from(label))  # type: ignore[arg-type]
 
     def crossed(self, node: Node, exchange: Exchange) -> Step:
         """A wide step for an exchange, and what is done where the rows have met."""
@@ -152,12 +153,17 @@ class Outline:
         how = "combined before it moves" if exchange.combined else "every row moves"
         rows = self.forecast.flows.rows(node) if exchange is _last(node) else crossing.rows
         return Step(
-            name, "wide", keys, rows, crossing.bytes, how, moved_rows=crossing.rows, largest_bytes=crossing.largest,
+            name, "wide", keys, rows, crossing.bytes, how, moved_rows=crossing.rows, largest_bytes=self.forecast.largest(exchange),
+            memory_bytes=self.forecast.memory(exchange),
             **_from(label),
         )  # fmt: skip
 
 
 _HOW = {"left": "left ", "right": "right ", "full": "full ", "semi": "semi ", "anti": "anti "}
+
+
+def _mid(figure: Figure) -> float:
+    return figure.mid or 0.0
 
 
 def _is_told_above(node: Exchange) -> bool:

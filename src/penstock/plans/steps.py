@@ -28,7 +28,9 @@ class Step(NamedTuple):
     moved_rows: Figure = UNKNOWN
     """How many rows cross."""
     largest_bytes: Figure = UNKNOWN
-    """What one task receives of it, if all receive as much."""
+    """What goes to one partition at most."""
+    memory_bytes: Figure = UNKNOWN
+    """What the task holds that gets most of it; of a broadcast, every worker."""
     written_bytes: Figure = NOTHING
     """What it writes."""
     pattern: str = ""
