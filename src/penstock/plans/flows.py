@@ -98,6 +98,7 @@ class Flows:
         self._known: dict[tuple[int, int], Flow | None] = {}
         self._kept: list[Node] = []  # so that no other node gets the number of one that is known
         self._names = itertools.count()
+        self._looked: dict[Any, tuple[tuple[str, ...], int]] = {}
 
     def of(self, node: Node, wanted: int = THIN) -> Flow | None:
         """The flow out of a node; None where nothing is known of its rows."""
@@ -109,6 +110,13 @@ class Flows:
             except (PenstockError, sqlglot.errors.SqlglotError):
                 self._known[key] = None
         return self._known[key]
+
+    @property
+    def looked(self) -> tuple[int, int]:
+        """How many files samples were taken of, and how many rows they have together."""
+        return len({path for paths, _ in self._looked.values() for path in paths}), sum(
+            n for _, n in self._looked.values()
+        )
 
     def rows(self, node: Node) -> Figure:
         """How many rows leave a node."""
@@ -163,6 +171,7 @@ class Flows:
         found = sampled(source, paths, sorted(set(renamed.values())), conditions, self.cluster, wanted)
         if found is None:
             return None
+        self._looked[source, tuple(sorted(renamed.values())), wanted] = (source.paths, found.taken)
         table = f"s{next(self._names)}"
         columns = "".join(f"{sql.quote(name)} AS {sql.quote(place)}, " for place, name in renamed.items())
         total = found.total

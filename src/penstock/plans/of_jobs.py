@@ -112,7 +112,7 @@ class _OnPaper:
         yield Step(
             name, "wide" if moving else "narrow", tuple(by) if moving else (), total, moved, "to Parquet",
             moved_rows=moving.moved_rows if moving else NOTHING, largest_bytes=moving.largest_bytes if moving else NOTHING,
-            memory_bytes=moving.memory_bytes if moving else NOTHING,
+            even_bytes=moving.even_bytes if moving else 0.0, memory_bytes=moving.memory_bytes if moving else NOTHING,
             pattern="write", place=step.place, step=step.name, written_bytes=bytes_,
         )  # fmt: skip
 

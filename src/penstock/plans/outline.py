@@ -130,7 +130,8 @@ class Outline:
         )
         crossings = [self.forecast.crossing(each) for each in found]
         moved = total(each.bytes for each in crossings)
-        largest = max((self.forecast.largest(each) for each in found), key=_mid, default=NOTHING)
+        most = max(found, key=lambda each: _mid(self.forecast.largest(each)), default=None)
+        largest = self.forecast.largest(most) if most else NOTHING
         memory = max((self.forecast.memory(each) for each in found), key=_mid, default=NOTHING)
         how = {"broadcast": "the small side goes to every worker", "wide": "both sides by their keys"}.get(kind, "")
         if not pairs and kind == "wide":
@@ -140,7 +141,24 @@ class Outline:
         elif kind == "wide" and len(found) == 1:
             how = "one side by its key, the other lies so already"
         rows = self.forecast.flows.rows(node)
-        return Step(name, kind, keys, rows, moved, how, largest_bytes=largest, memory_bytes=memory, **_from(label))  # type: ignore[arg-type]
+        return Step(
+            name,
+            kind,
+            keys,
+            rows,
+            moved,
+            how,
+            largest_bytes=largest,
+            even_bytes=self.even(most),
+            memory_bytes=memory,
+            **_from(label),
+        )  # type: ignore[arg-type]
+
+    def even(self, exchange: Exchange | None) -> float:
+        """What would go to each partition if all were alike."""
+        return (
+            0.0 if exchange is None else _mid(self.forecast.crossing(exchange).bytes) / self.forecast.reducers(exchange)
+        )
 
     def crossed(self, node: Node, exchange: Exchange) -> Step:
         """A wide step for an exchange, and what is done where the rows have met."""
@@ -154,6 +172,7 @@ class Outline:
         rows = self.forecast.flows.rows(node) if exchange is _last(node) else crossing.rows
         return Step(
             name, "wide", keys, rows, crossing.bytes, how, moved_rows=crossing.rows, largest_bytes=self.forecast.largest(exchange),
+            even_bytes=self.even(exchange),
             memory_bytes=self.forecast.memory(exchange),
             **_from(label),
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,13 +26,26 @@ __all__ = ["Plan", "plan"]
 FORMAT_VERSION = "1.0"
 
 
+class Looked(NamedTuple):
+    """What a plan looked at."""
+
+    files: int
+    rows: int
+    seconds: float
+
+
 class Plan(NamedTuple):
     """What a table will do. It prints as a table of its steps."""
 
     engine: str
     steps: tuple[Step, ...]
-    notes: tuple[str, ...]
-    """What patterns chose, and why."""
+    notes: tuple[str, ...] = ()
+    """What patterns chose, and why; what is not understood."""
+    job: str = ""
+    """Its name, of a job."""
+    looked: Looked = Looked(0, 0, 0.0)
+    advice: tuple[str, ...] = ()
+    """Where it had better run, and why."""
 
     @property
     def moved_bytes(self) -> Figure:
@@ -58,6 +72,9 @@ class Plan(NamedTuple):
             "read_bytes": self.read_bytes,
             "skipped_bytes": self.skipped_bytes,
             "notes": list(self.notes),
+            "job": self.job or None,
+            "looked": self.looked._asdict(),
+            "advice": list(self.advice),
         }
 
     def __str__(self) -> str:
@@ -92,8 +109,9 @@ def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Pl
     """
     from penstock.jobs.job import Job
 
+    began = time.perf_counter()
     if isinstance(of, Job):
-        return _of_job(of, cluster, tables)
+        return _of_job(of, cluster, tables, began)
     table = of if is_table(of) else query(of, **tables)
     engine = engine_of(table)
     paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
@@ -104,13 +122,18 @@ def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Pl
         read: Mapping[str, Any] = {"duckdb": duckdb_steps.steps_of, "spark": spark_steps.steps_of}
         steps = read[engine.name](engine, table)
         notes = (*notes, f"what it moves is not forecast: the plan does not understand {error}")
-    return Plan(engine.name, tuple(steps), notes)
+    return Plan(engine.name, tuple(steps), notes, looked=_looked(paper, began))
 
 
-def _of_job(job: Job, cluster: Mapping[str, Any] | None, params: Mapping[str, Any]) -> Plan:
+def _of_job(job: Job, cluster: Mapping[str, Any] | None, params: Mapping[str, Any], began: float) -> Plan:
     from penstock.plans.of_jobs import steps_of_job
 
     engine = default_engine()
     paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
     notes: list[str] = []
-    return Plan(engine.name, tuple(steps_of_job(job, paper, params, notes)), tuple(notes))
+    steps = steps_of_job(job, paper, params, notes)
+    return Plan(engine.name, tuple(steps), tuple(notes), job.name, _looked(paper, began))
+
+
+def _looked(paper: Paper, began: float) -> Looked:
+    return Looked(*paper.forecast.flows.looked, round(time.perf_counter() - began, 3))

@@ -29,6 +29,8 @@ class Step(NamedTuple):
     """How many rows cross."""
     largest_bytes: Figure = UNKNOWN
     """What goes to one partition at most."""
+    even_bytes: float = 0.0
+    """What would go to each if all were alike."""
     memory_bytes: Figure = UNKNOWN
     """What the task holds that gets most of it; of a broadcast, every worker."""
     written_bytes: Figure = NOTHING
@@ -40,7 +42,15 @@ class Step(NamedTuple):
     step: str = ""
     """Of a job."""
 
+    @property
+    def skew(self) -> float | None:
+        """How many times what it would be, were all alike, the largest partition is."""
+        if self.moved_bytes.mid in (None, 0.0) or self.largest_bytes.mid is None or not self.even_bytes:
+            return None
+        return self.largest_bytes.mid / self.even_bytes
+
     def to_json(self) -> dict[str, Any]:
         """As it stands in reports."""
         figures = {name: value.to_json() for name, value in self._asdict().items() if isinstance(value, Figure)}
-        return self._asdict() | figures | {"keys": list(self.keys), "scan": self.scan._asdict() if self.scan else None}
+        more = {"keys": list(self.keys), "scan": self.scan._asdict() if self.scan else None, "skew": self.skew}
+        return self._asdict() | figures | more
