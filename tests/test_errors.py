@@ -106,7 +106,7 @@ def test_a_missing_extra_is_told_with_the_line_to_type() -> None:
         (lambda t: ps.mode(t, "w"), ps.ColumnError, "it has: k, v, at"),
         (lambda t: ps.count_distinct(t, "v", error=7), ps.UsageError, "between"),
         (lambda t: ps.sort(t, ""), ps.UsageError, "name columns"),
-        (lambda t: ps.query("SELECT v FROM u", t=t), ps.UsageError, "the SQL was"),
+        (lambda t: ps.query("SELECT v FROM u", t=t), ps.UsageError, "there is: t"),
         (lambda t: ps.query("DELETE FROM t", t=t), ps.UsageError, "one SELECT"),
     ],
 )

@@ -7,6 +7,7 @@
     |-- InputError          (ValueError)   a file or a record cannot be read as what it is said to be   exit 2
     |-- OutputError         (OSError)      the result cannot be written; what was there before is intact   exit 2
     |-- CheckFailed         (ValueError)   more rows are bad than a check allows                exit 3
+    |-- OverBudget          (ValueError)   a plan would move, hold or write more than it may    exit 5
     `-- EngineError         (RuntimeError) the engine failed while working                      exit 1
         `-- StepFailed                     a step of a job failed; what other steps did is kept
 
@@ -26,6 +27,7 @@ __all__ = [
     "InputError",
     "MissingExtra",
     "OutputError",
+    "OverBudget",
     "PenstockError",
     "StepFailed",
     "UsageError",
@@ -100,6 +102,12 @@ class CheckFailed(PenstockError, ValueError):
     """A check found more bad rows than it allows; they are kept apart, and nothing was built on the others."""
 
     exit_code = 3
+
+
+class OverBudget(PenstockError, ValueError):
+    """A plan is forecast to move, hold or write more than it may; nothing ran."""
+
+    exit_code = 5
 
 
 class EngineError(PenstockError, RuntimeError):

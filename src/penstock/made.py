@@ -72,7 +72,8 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
     def call(*arguments: P.args, **options: P.kwargs) -> T:
         with calling(function.__name__, _place()) as now:
             result = function(*arguments, **options)
-        table = getattr(result, "marked", result)  # of a check, the rows with their marks
+        # Of a check, the rows with their marks. Not by attribute: a Connect DataFrame takes any for a column.
+        table = result.marked if type(result).__name__ == "Checked" else result  # type: ignore[attr-defined]
         if not any(table is given for given in (*arguments, *options.values())):
             _MADE[table] = Made(function.__name__, call, arguments, options, now.place)
         return result
@@ -98,4 +99,5 @@ def _place() -> str:
     while frame and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back  # type: ignore[assignment]
     file = frame.f_code.co_filename if frame else "<"
-    return "" if file.startswith("<") else f"{file}:{frame.f_lineno}"
+    # What is typed has no file, and what a library calls (the command line's does) is no line of the user's.
+    return "" if file.startswith("<") or "site-packages" in file else f"{file}:{frame.f_lineno}"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
 from penstock.dialect import groups, numbers, refused, texts, times
 from penstock.dialect.kinds import kind, note_kinds, note_kinds_of_query
@@ -33,6 +33,7 @@ __all__ = [
     "sort_key",
     "spell",
     "spell_query",
+    "tables_of",
     "type_for",
     "unused",
 ]
@@ -152,6 +153,17 @@ def columns_of(text: str) -> list[str]:
     return list(dict.fromkeys(name for name in found if name not in bound))
 
 
+def tables_of(text: str) -> set[str]:
+    """The tables that a query names and does not make itself, in small letters.
+
+    >>> tables_of("WITH a AS (SELECT * FROM Events) SELECT * FROM a, users")  == {"events", "users"}
+    True
+    """
+    tree = _parsed(text, text)
+    made = {cte.alias.casefold() for cte in tree.find_all(exp.CTE)}
+    return {table.name.casefold() for table in tree.find_all(exp.Table) if table.name} - made
+
+
 def plain_column(text: str) -> str | None:
     """The name of the column that an expression is, if it is no more than that."""
     tree = expression(text)
@@ -168,13 +180,39 @@ def _parsed(sql: str, shown: str) -> exp.Query:
     try:
         tree = sqlglot.parse_one(sql, read="duckdb")
     except SqlglotError as error:
-        raise UsageError(f"this is not SQL: {shown}", str(error).splitlines()[0]) from error
+        raise UsageError(f"this is not SQL: {_marked(error, shown)}", _complaint(error)) from error
     if not isinstance(tree, exp.Query) or tree.args.get("into"):
         raise UsageError(f"this is not a query: {shown}", "write one SELECT; Penstock never changes what it reads")
     for node in list(tree.find_all(exp.Anonymous)):
         if node.name.lower() == "mean":  # which sqlglot does not know as an aggregate
             node.replace(exp.Avg(this=node.expressions[0]))
     return tree
+
+
+def _marked(error: SqlglotError, shown: str) -> str:
+    """A text with a caret under the token that was not expected, on a line of its own.
+
+    >>> try:
+    ...     sqlglot.parse_one("SELECT a FROM t WHERE b = = 3")
+    ... except SqlglotError as error:
+    ...     print(_marked(error, "SELECT a FROM t WHERE b = = 3"))
+    SELECT a FROM t WHERE b = = 3
+                              ^
+    """
+    told = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+    before, token = str(told.get("start_context") or ""), str(told.get("highlight") or "")
+    at = shown.rfind(token, 0, len(before) + len(token)) if token else -1
+    if at < 0 or len(before) >= 100:  # sqlglot shows the last 100 letters before it, so that its place is not known
+        return shown
+    begin = shown.rfind("\n", 0, at) + 1
+    end = (shown + "\n").index("\n", at)
+    return f"{shown[:end]}\n{' ' * (at - begin)}{'^' * len(token)}{shown[end:]}"
+
+
+def _complaint(error: SqlglotError) -> str:
+    told = error.errors[0]["description"] if isinstance(error, ParseError) and error.errors else str(error)
+    plain = re.sub(r" but got <Token .*|<class '[\w.]*\.(\w+)'>", r"\1", str(told).splitlines()[0])
+    return plain if "SENTINEL" not in str(told) else f"{plain}, and the text ends"
 
 
 def spell(text: str, dialect: str, types: Mapping[str, str] | None = None) -> str:

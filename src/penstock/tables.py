@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -231,7 +232,16 @@ def query(sql_text: str, **tables: Any) -> Table:
     engine = _common_engine(tables)
     adopted = {name: adopt(table, engine) for name, table in tables.items()}
     types = {name: engine.columns(table) for name, table in adopted.items()}
-    return portable(engine.query(sql.spell_query(sql_text, engine.name, types), adopted))
+    spelled = sql.spell_query(sql_text, engine.name, types)
+    try:
+        return portable(engine.query(spelled, adopted))
+    except UsageError as error:
+        if not (unknown_ := sql.tables_of(sql_text) - {name.casefold() for name in adopted}):
+            raise
+        near = difflib.get_close_matches(min(unknown_), adopted, n=1)
+        guess = f'did you mean "{near[0]}"? ' if near else ""
+        there = ", ".join(adopted) or "none; give them by name: query(sql, events=table)"
+        raise UsageError(f'no table "{min(unknown_)}" was given', f"{guess}there is: {there}") from error
 
 
 def native(spelled: Callable[[str], str], **tables: Table) -> Table:

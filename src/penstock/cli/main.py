@@ -1,6 +1,6 @@
 """The command `penstock`: finds the verb, and turns whatever goes wrong into a line on stderr and an exit code.
 
-0 done   1 the engine or a step failed   2 wrong use, nothing ran   3 a check failed   4 done in part
+0 done   1 the engine or a step failed   2 wrong use, nothing ran   3 a check failed   4 done in part   5 over budget
 130 interrupted   141 the reader of the pipe went away
 """
 
@@ -23,7 +23,7 @@ __all__ = ["COMMANDS", "cli", "main", "run"]
 
 #: The verbs that are no patterns, each in the module of its name, or of the one that it is a part of.
 COMMANDS = {
-    "plan": "What a query over files will read and move; nothing of it runs.",
+    "plan": "What a job, or a query over files, will read and move; nothing of it runs.",
     "skew": "Which keys are heavy, how uneven a shuffle by them is, and what to do.",
     "estimate": "How long a job will take that does not exist yet, on one machine and on clusters.",
     "run": "Run a job, as far as it is not done.",

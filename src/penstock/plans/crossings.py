@@ -10,15 +10,13 @@ from sqlglot import exp
 from penstock import sql
 from penstock.plans.aggregating import buffers, distinct_sets
 from penstock.plans.figures import Figure
-from penstock.plans.flows import Flow, Flows
+from penstock.plans.flow import PLACE, TASK, Flow
+from penstock.plans.flows import Flows
 from penstock.plans.registers import MARK
-from penstock.plans.sampled import ROW, RUN
 from penstock.plans.spelled import spelled, types_of
 from penstock.plans.tree import Aggregate, Exchange, Join, Limit, Window, references
 
 __all__ = ["Rows", "ordered", "rows_of"]
-
-_RUN, _ROW = sql.quote(RUN), sql.quote(ROW)
 
 #: The sides whose rows a join keeps also where they meet nothing: their null keys cross.
 _KEEPS: Mapping[str, tuple[str, ...]] = {
@@ -36,6 +34,8 @@ class Rows(NamedTuple):
     total: Figure
     nested: bool = False
     """Whether there are lists or structs in them."""
+    here: int | None = None
+    """How many of them the text has, where that is known."""
 
 
 def rows_of(flows: Flows, exchange: Exchange) -> Rows | None:
@@ -52,7 +52,7 @@ def rows_of(flows: Flows, exchange: Exchange) -> Rows | None:
 
 
 def _as_they_are(exchange: Exchange, flow: Flow) -> Rows:
-    text = f"SELECT {_columns(exchange)}, {_hash(exchange)} AS h, {_ROW} AS place FROM ({flow.text}){_one_task(flow)}"
+    text = f"SELECT {_columns(exchange)}, {_hash(exchange)} AS h, {PLACE} AS place FROM ({flow.text}){_one_task(flow)}"
     join = exchange.why
     if isinstance(join, Join) and exchange.kind == "hash":
         side = "left" if references(*exchange.keys) <= set(join.left.columns) else "right"
@@ -66,7 +66,7 @@ def _first(exchange: Exchange, flow: Flow, limit: Limit) -> Rows:
     """The first rows of each task."""
     rows = f"SELECT * FROM ({flow.text}){_one_task(flow)}{ordered(getattr(limit.child, 'order', ()))} LIMIT {limit.n}"
     most = Figure(limit.n, flow.tasks * limit.n, flow.tasks * limit.n, "model")
-    text = f"SELECT {_columns(exchange)}, 0 AS h, {_ROW} AS place FROM ({rows})"
+    text = f"SELECT {_columns(exchange)}, 0 AS h, {PLACE} AS place FROM ({rows})"
     return Rows(text, flow, _least(flow.total, most), _is_nested(exchange))
 
 
@@ -75,7 +75,7 @@ def _ranked(flows: Flows, exchange: Exchange, flow: Flow, window: Window) -> Row
     rank = next(iter(window.made.values())).copy()
     rank.set("this", exp.RowNumber())
     text = (
-        f"SELECT {_columns(exchange)}, {_hash(exchange)} AS h, {_ROW} AS place FROM ({flow.text}){_one_task(flow)} "
+        f"SELECT {_columns(exchange)}, {_hash(exchange)} AS h, {PLACE} AS place FROM ({flow.text}){_one_task(flow)} "
         f"QUALIFY {spelled(rank)} <= {window.first}"
     )
     groups = flows.distinct(exchange.child, exchange.keys).in_tasks
@@ -105,13 +105,15 @@ def _groups(flows: Flows, exchange: Exchange, flow: Flow, node: Aggregate) -> Ro
     named = ", ".join(spelled(key) for key in exchange.keys)
     # Groups leave a task in the order in which they began there, or sorted.
     sorts = _sorts(node, kinds)
-    place = f"row_number() OVER (ORDER BY {named or '1'})" if sorts else f"min({_ROW})"
+    place = f"row_number() OVER (ORDER BY {named or '1'})" if sorts else f"min({PLACE})"
     grouping = f" GROUP BY {named}" if named else ""
     text = (
         f"SELECT {', '.join(columns)}, {_hash(exchange)} AS h, {place} AS place "
         f"FROM ({flow.text}){_one_task(flow)}{grouping}"
     )
-    return Rows(text, flow, found.in_tasks, any("_by(" in each or "list(" in each for each in columns))
+    return Rows(
+        text, flow, found.in_tasks, any("_by(" in each or "list(" in each for each in columns), found.here or None
+    )
 
 
 _EXTREMES = (exp.Min, exp.Max, exp.AnyValue, exp.First, exp.Last)
@@ -143,12 +145,12 @@ def _columns(exchange: Exchange) -> str:
 
 def _one_task(flow: Flow) -> str:
     """The long run stands for a task; of tables that are there whole, all rows do."""
-    return f" WHERE {_RUN} = 0" if flow.runs and not flow.whole else ""
+    return f" WHERE {TASK} = 0" if flow.runs and not flow.whole else ""
 
 
 def _hash(exchange: Exchange) -> str:
     if exchange.kind == "spread":
-        return f"hash({_ROW})"
+        return f"hash({PLACE})"
     if exchange.kind != "hash" or not exchange.keys:
         return "0"
     return f"hash({', '.join(spelled(key) for key in exchange.keys)})"
@@ -164,5 +166,5 @@ def _is_nested(exchange: Exchange) -> bool:
 
 
 def _least(one: Figure, other: Figure) -> Figure:
-    values = [None if a is None or b is None else min(a, b) for a, b in zip(one[:3], other[:3], strict=True)]
-    return Figure(*values, basis="sample" if "sample" in (one.basis, other.basis) else one.basis)
+    low, mid, high = (None if a is None or b is None else min(a, b) for a, b in zip(one[:3], other[:3], strict=True))
+    return Figure(low, mid, high, "sample" if "sample" in (one.basis, other.basis) else one.basis)

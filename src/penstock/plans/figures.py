@@ -22,7 +22,8 @@ class Figure(NamedTuple):
     def times(self, factor: float, basis: Basis = "exact") -> Figure:
         """So many times it, which rests on something less than it itself: `basis`, unless that is better known."""
         worse = max(self.basis, basis, key=ORDER.index)
-        return Figure(*(None if each is None else each * factor for each in self[:3]), basis=worse)  # type: ignore[call-arg,arg-type]
+        low, mid, high = (None if each is None else each * factor for each in self[:3])
+        return Figure(low, mid, high, worse)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in reports."""

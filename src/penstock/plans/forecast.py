@@ -1,7 +1,7 @@
 """What crosses at each exchange of a tree: rows, bytes as Spark writes them, and what the largest task gets.
 
-The rows of one map task are combined, laid out and compressed as Spark would, each reducer's by themselves; then scaled to
-all tasks. What is compared with what was measured is Spark's "shuffle bytes written".
+The rows of one map task are combined, laid out and compressed as Spark would, each reducer's by themselves; then scaled
+to all tasks. What is compared with what was measured is Spark's "shuffle bytes written".
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ class Forecast:
 
     def _width(self, exchange: Exchange, rows: Rows) -> Width:
         """The bytes of a row, measured on the streams of some reducers of one task."""
-        [there] = self.flows.query(f"SELECT count(*) AS n FROM ({rows.text})", rows.flow)["n"].to_pylist()
+        there = rows.here
+        if there is None:
+            [there] = self.flows.query(f"SELECT count(*) AS n FROM ({rows.text})", rows.flow)["n"].to_pylist()
         if not there:
             return Width(0.0, 0.0)
         reducers = self.reducers(exchange)

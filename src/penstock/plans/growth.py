@@ -1,12 +1,13 @@
 """How many distinct keys more rows will have, told from how often keys come back in a sample.
 
 The sample is cut into units of rows that stand together. A key that is in many units will be in most of what was not
-looked at; one that is in a single unit may be one of many others that were not seen. Which keys there are, by the share of
-units that they are in, is fitted to the counts (a mixture of binomials, by non-negative least squares), and tells for any
-number of units how many keys they hold. Rows that stand together by key, as in a sorted file, are in one unit each, so that
-the number of keys then grows with the rows.
+looked at; one that is in a single unit may be one of many others that were not seen. Which keys there are, by the share
+of units that they are in, is fitted to the counts (a mixture of binomials, by non-negative least squares), and tells
+for any number of units how many keys they hold. Rows that stand together by key, as in a sorted file, are in one unit
+each, so that the number of keys then grows with the rows.
 
-With a million rows, seven times as many are told within 1 %, twenty times within 6 % (uniform, zipf-like and sorted keys).
+With a million rows, seven times as many are told within 1 %, twenty times within 6 % (uniform, zipf-like and sorted
+keys).
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def _fitted(matrix: Array, target: Array) -> Array:
     import numpy as np
 
     square, aim = matrix.T @ matrix, matrix.T @ target
-    used, found = np.zeros(len(aim), bool), np.zeros(len(aim))
+    used = np.zeros(len(aim), bool)
+    found: Array = np.zeros(len(aim))
     for _ in range(5 * len(aim)):
         gain = np.where(used, -np.inf, aim - square @ found)
         if gain.max() <= 1e-9 * np.abs(aim).max():

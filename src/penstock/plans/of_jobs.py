@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock import sql
+from penstock.amounts import bytes_of
 from penstock.engines.engine import using
 from penstock.engines.spark_files import arranged
 from penstock.errors import PenstockError, UsageError
@@ -16,11 +17,12 @@ from penstock.jobs.parameters import bound
 from penstock.jobs.runner import logical_time
 from penstock.jobs.stages import stages_of
 from penstock.made import calling
-from penstock.plans.figures import NOTHING
+from penstock.plans.figures import NOTHING, UNKNOWN, Figure, exact
 from penstock.plans.outline import Outline
 from penstock.plans.paper import Paper, PaperTable
 from penstock.plans.queries import UnreadableError
 from penstock.plans.steps import Step
+from penstock.plans.tree import column
 from penstock.tables import adopt, is_table
 
 __all__ = ["steps_of_job"]
@@ -108,13 +110,27 @@ class _OnPaper:
         bytes_, total = self.paper.forecast.written(node), self.paper.forecast.flows.rows(node)
         moving = found[-1] if found and found[-1].pattern == "write" and found[-1].kind == "wide" else None
         yield from found[:-1] if moving else found
-        moved = moving.moved_bytes if moving else NOTHING
-        yield Step(
-            name, "wide" if moving else "narrow", tuple(by) if moving else (), total, moved, "to Parquet",
-            moved_rows=moving.moved_rows if moving else NOTHING, largest_bytes=moving.largest_bytes if moving else NOTHING,
-            even_bytes=moving.even_bytes if moving else 0.0, memory_bytes=moving.memory_bytes if moving else NOTHING,
+        written = Step(name, "narrow", (), total, NOTHING, "to Parquet")
+        if moving:
+            written = moving._replace(name=name, keys=tuple(by), rows=total, how="to Parquet")
+        yield written._replace(
             pattern="write", place=step.place, step=step.name, written_bytes=bytes_,
+            files=self.files(rows, by, bytes_, single, options),
         )  # fmt: skip
+
+    def files(
+        self, rows: PaperTable, by: Sequence[str], written: Figure, single: bool, options: Mapping[str, Any]
+    ) -> Figure:
+        """How many files are written: one a folder, or more where they would be too large."""
+        if single:
+            return exact(1)
+        a_file = bytes_of(options.get("target_file_size", "256MB"))
+        places = dict(rows.relation.names)
+        keys = tuple(column(places[name]) for name in by)
+        folders = self.paper.forecast.flows.distinct(rows.relation.node, keys).total if keys else exact(1)
+        if folders.mid is None or written.mid is None:
+            return UNKNOWN
+        return folders._replace(mid=max(folders.mid, written.mid / a_file), high=None)
 
 
 def _listed(value: str | Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """A Spark on paper: an engine that plans whatever is asked of it, as Spark would, and runs nothing.
 
-A table remembers the call that made it (`made.py`). Made again on paper, of tables on paper, by the same functions and in
-Spark's dialect, it is a tree. Where a pattern looks at rows first to choose its plan, it is shown a sample.
+A table remembers the call that made it (`made.py`). Made again on paper, of tables on paper, by the same functions and
+in Spark's dialect, it is a tree. Where a pattern looks at rows first to choose its plan, it is shown a sample.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Paper:
         options = {name: given(value) for name, value in made.options.items()}
         with calling(made.name, made.place), using(self):  # type: ignore[arg-type]
             result = made.function(*arguments, **options)
-        found: PaperTable = getattr(result, "marked", result)
+        found: PaperTable = result.marked if type(result).__name__ == "Checked" else result
         return found
 
     def _without_a_call(self, table: Any) -> PaperTable:
@@ -202,7 +202,7 @@ class Paper:
     def kept(self, table: PaperTable, name: str) -> PaperTable:
         """A table whose rows are written down first: what is above reads files, and knows nothing of how they lay."""
         node = self.placed(table)
-        places = {shown: place for shown, place in table.relation.names}
+        places = dict(table.relation.names)
         written = self.forecast.written(node).mid
         source = Source(name, self.columns(table), None if written is None else int(written), kept=(node, places))
         return self._scan(source)

@@ -1,7 +1,7 @@
 """Some rows of a source: a long run of one map task's, and short runs from elsewhere; never more than a few per cent.
 
-Rows that stand together are what tells of a map task: what a combiner leaves of it is the number of distinct keys there,
-which rows from all over would put far too high. Every row carries the run that it is of, and its number.
+Rows that stand together are what tells of a map task: what a combiner leaves of it is the number of distinct keys
+there, which rows from all over would put far too high. Every row carries the run that it is of, and its number.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from penstock.plans.tree import Columns
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ROW", "RUN", "Sample", "sampled"]
+__all__ = ["ROW", "RUN", "THICK", "Sample", "sampled"]
 
 #: The hidden columns: which run a row is of, and its number among all rows of the sample.
 RUN, ROW = "run#0", "row#0"
 
+#: Rows of a sample that has to tell how many keys there are, at most and at least.
+THICK, LEAST_THICK = 1_000_000, 250_000
 SHORT_RUNS = 2
 #: Of the bytes of the source that a sample may read, and what it may read of small sources.
 SHARE, SMALL = 0.012, 24 << 20
@@ -109,6 +111,8 @@ def _parquet(
     total = sum(task.rows or 0 for task in tasks)
     there = sum(file[1] for file in files)
     width = _width(tasks, names) if total else 1.0
+    if wanted >= THICK:  # a twelfth of the rows tells of all of them
+        wanted = min(wanted, max(LEAST_THICK, total // 12))
     wanted = max(1_000, min(wanted, int(max(SMALL, SHARE * there) / width)))
     if total <= wanted * 5 // 4:
         runs, limits = [list(task.groups) for task in tasks], [total] * len(tasks)
@@ -136,8 +140,8 @@ def _width(tasks: Sequence[Piece], names: Sequence[str]) -> float:
     group = tasks[len(tasks) // 2].groups[0]
     found = footer(group.path).row_group(group.number)
     chunks = (found.column(number) for number in range(found.num_columns))
-    size = sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
-    return max(0.1, size / max(1, found.num_rows))
+    size: int = sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
+    return max(0.1, size / max(1, int(found.num_rows)))
 
 
 def _runs(tasks: Sequence[Piece], wanted: int) -> tuple[list[list[Group]], list[int]]:

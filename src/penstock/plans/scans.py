@@ -77,12 +77,12 @@ _TURNED = {"=": "=", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 def conditions_of(filters: Sequence[exp.Expr], names: Mapping[str, str]) -> list[Condition]:
     """The comparisons of a column with a value among conditions over columns of a tree."""
-    found = []
+    found: list[Condition] = []
     for condition in filters:
         comparison = condition.unnest()
         if isinstance(comparison, exp.Between):
-            for sign, bound in ((">=", comparison.args["low"]), ("<=", comparison.args["high"])):
-                found += _comparison(comparison.this, sign, bound, names)
+            found += _comparison(comparison.this, ">=", comparison.args["low"], names)
+            found += _comparison(comparison.this, "<=", comparison.args["high"], names)
         elif sign := _SIGNS.get(type(comparison)):
             found += _comparison(comparison.this, sign, comparison.expression, names)
             found += _comparison(comparison.expression, _TURNED[sign], comparison.this, names)

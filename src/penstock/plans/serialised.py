@@ -1,7 +1,7 @@
 """Rows as Spark sends them: laid out as UnsafeRow, and compressed in the blocks that it compresses.
 
-A row has 8 bytes of null bits for every 64 fields, 8 bytes a field, and behind them what is longer, padded to 8. Before it
-stand 4 bytes with its length. Each reducer's share of a map task is a stream of its own, of LZ4 blocks of 32 KB.
+A row has 8 bytes of null bits for every 64 fields, 8 bytes a field, and behind them what is longer, padded to 8. Before
+it stand 4 bytes with its length. Each reducer's share of a map task is a stream of its own, of LZ4 blocks of 32 KB.
 """
 
 from __future__ import annotations

@@ -35,6 +35,8 @@ class Step(NamedTuple):
     """What the task holds that gets most of it; of a broadcast, every worker."""
     written_bytes: Figure = NOTHING
     """What it writes."""
+    files: Figure = NOTHING
+    """In how many files."""
     pattern: str = ""
     """The function that was called."""
     place: str = ""

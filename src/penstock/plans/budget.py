@@ -1,0 +1,65 @@
+"""Budgets: what a plan may move, hold and write at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from penstock.amounts import amount, size
+from penstock.errors import OverBudget
+from penstock.plans.figures import Figure
+from penstock.plans.steps import Step
+
+__all__ = ["Budget", "hold_to"]
+
+BLAMED = 2  # steps that are named, the dearest first
+
+
+class Budget(NamedTuple):
+    """The most that is allowed; None where anything is."""
+
+    moved: int | None = None
+    """Bytes of all steps together."""
+    memory: int | None = None
+    """Bytes that the largest task holds."""
+    files: int | None = None
+    """That are written."""
+
+
+def hold_to(steps: Sequence[Step], budget: Budget) -> None:
+    """Refuse steps that are over budget, or of which that cannot be told.
+
+    Raises:
+        OverBudget: with the steps to blame.
+    """
+    if budget.moved is not None:
+        _hold(steps, "moved", budget.moved, size, lambda step: step.moved_bytes, sum)
+    if budget.memory is not None:
+        wide = [step for step in steps if step.kind != "narrow"]
+        _hold(wide, "held by one task", budget.memory, size, lambda step: step.memory_bytes, max)
+    if budget.files is not None:
+        _hold(steps, "written", budget.files, lambda n: f"{amount(round(n))} files", lambda step: step.files, sum)
+
+
+def _hold(
+    steps: Sequence[Step], word: str, most: int, told: Callable[[float], str], of: Callable[[Step], Figure],
+    together: Callable[..., float],
+) -> None:  # fmt: skip
+    known = [(of(step).mid or 0.0, step) for step in steps if of(step).mid is not None]
+    whole = together([value for value, _ in known]) if known else 0.0
+    blamed = sorted(known, key=lambda pair: -pair[0])[:BLAMED]
+    lines = [f"{told(value)}  {_named(step)}" for value, step in blamed if value]
+    if whole > most:
+        raise OverBudget(
+            f"about {told(whole)} would be {word}, and {told(most)} may be", "most of it is for: " + "; ".join(lines)
+        )
+    if unknown := [step for step in steps if of(step).mid is None]:
+        raise OverBudget(
+            f"how much would be {word} is not known for: {', '.join(map(_named, unknown))}",
+            f"without them it is {told(whole)} of the {told(most)} that may be; the plan says why",
+        )
+
+
+def _named(step: Step) -> str:
+    called = f"{step.step}: {step.name}" if step.step else step.name
+    return f"{called} ({step.place.rpartition('/')[2]})" if step.place else called
