@@ -1,8 +1,9 @@
 """Quantiles without a shuffle: all count how many of their values are below some pivots, until few values are left.
 
-Each worker sorts its own values. In a round all agree on pivots, taken evenly from what everyone has between the bounds
-that are known, and add up how many values are below and at each: that leaves about one part in a thousand. What is left
-at last is small enough to be gathered. How wide the values range does not matter; several quantiles share the rounds.
+Each worker sorts its own values. In a round all agree on pivots, taken from what everyone has between the bounds that
+are known, and add up how many values are below and at each. Half of the pivots lie evenly, which leaves one part in
+five hundred; the others lie about the ranks, which leaves less where workers have alike. What is left at last is small
+enough to be gathered. How wide the values range does not matter; several quantiles share the rounds.
 """
 
 from __future__ import annotations
@@ -113,9 +114,8 @@ def _between(low: Any, high: Any, part: Fraction) -> float:
 class Ordered:
     """A worker's values in order."""
 
-    runs: list[
-        tuple[Array, Array | None]
-    ]  # sorted keys; how many values are up to each, where keys occur several times
+    # Sorted keys; how many values are up to each, where keys occur several times.
+    runs: list[tuple[Array, Array | None]]
 
     def below(self, keys: Array, side: Literal["left", "right"] = "left") -> npt.NDArray[np.uint64]:
         """How many values are less than each key; with "right", not greater."""
@@ -126,24 +126,28 @@ class Ordered:
         return total
 
     def between(self, window: Window, many: int | None, luck: float) -> tuple[Array, Array]:
-        """Keys within the window, all or this worker's share of `many`, each with how many values it stands for.
+        """Keys within the window, each with how many it stands for: all, or this worker's share of `many`.
 
-        A share is that of the window's values, rounded up or down by luck: all shares together are about `many`.
+        Half of the share lies evenly, so that the window shrinks whatever the others have. The other half lies where
+        the ranks would be if all workers had alike, as far to each side as chance may take them.
         """
         parts = []
         for run, ends in self.runs:
             start = 0 if window.low is None else int(_places(run, [window.low], "right")[0])
             stop = len(run) if window.high is None else int(_places(run, [window.high], "left")[0])
-            first, last = (start, stop) if ends is None else (int(ends[at - 1]) if at else 0 for at in (start, stop))
-            share = None if many is None else int(many * (last - first) / window.inside + luck)
-            if ends is not None:
-                places, counts = _even(np.diff(ends[start:stop], prepend=first), share)
-                parts.append(_thin(run[start + places], counts, share))
-            elif share is None or stop - start <= share:
-                parts.append((run[start:stop], np.ones(stop - start, np.int64)))
-            else:
-                chosen = start + (2 * np.arange(share) + 1) * (stop - start) // (2 * max(share, 1))
-                parts.append((run[chosen], np.full(share, (stop - start) // max(share, 1))))
+            upto = None if ends is None else ends[start:stop] - (ends[start - 1] if start else 0)
+            if many is None:
+                parts.append((run[start:stop], np.ones(stop - start, np.int64) if upto is None else _steps(upto)))
+                continue
+            values = stop - start if upto is None else int(upto[-1]) if len(upto) else 0
+            half = many * values / window.inside / 2
+            evenly = values * _spread(half, luck)
+            around = 3 * math.sqrt(values) * (_spread(half / len(window.ranks), (luck + 0.5) % 1.0) - 0.5)
+            aimed = [values * ((rank - window.before) / window.inside) + around for rank in window.ranks]
+            places = np.unique(np.clip(np.concatenate([evenly, *aimed]), 0, values - 1).astype(np.int64))
+            if upto is not None:
+                places = np.unique(np.searchsorted(upto, places, "right"))
+            parts.append(_thin(run[start + places], np.ones(len(places), np.int64), len(places)))
         keys = np.concatenate([keys for keys, _ in parts])
         order = np.argsort(keys, kind="stable")
         return keys[order], np.concatenate([counts for _, counts in parts])[order]
@@ -151,8 +155,9 @@ class Ordered:
 
 @dataclass
 class Window:
-    """Where a rank is looked for: between two keys, both excluded; None is no bound."""
+    """Where ranks are looked for: between two keys, both excluded; None is no bound."""
 
+    ranks: list[int]
     low: Any
     high: Any
     before: int  # values up to the lower key
@@ -186,33 +191,37 @@ def _ordered(held: Held, domain: Domain, shelf: Shelf, memory: int) -> Ordered:
 def _select(ordered: Ordered, world: World, ranks: Sequence[int], domain: Domain) -> list[Any]:
     """The keys at the ranks; what is not found yet is looked for in windows that shrink."""
     found: dict[int, Any] = {}
-    windows = {rank: Window(None, None, 0, domain.rows) for rank in ranks}
+    windows = [Window(sorted(set(ranks)), None, None, 0, domain.rows)]
     rounds = itertools.count()
     while windows:
         luck = (world.id * _GOLDEN + next(rounds) * _ROOT) % 1.0
-        places = list({window.before: window for window in windows.values()}.values())
-        many = max(16, PIVOTS // len(places))
-        whole = [window.inside <= max(16, GATHERED // len(places)) for window in places]
-        pivots = _agreed(ordered, world, places, whole, many, luck)
-        pivots = [its if all_ else (np.unique(its[0]), its[1]) for its, all_ in zip(pivots, whole, strict=True)]
-        mixed = [keys for (keys, _), all_ in zip(pivots, whole, strict=True) if not all_]
+        many = max(16, PIVOTS // len(windows))
+        whole = [window.inside <= max(16, GATHERED // len(windows)) for window in windows]
+        pivots = _agreed(ordered, world, windows, whole, many, luck)
+        mixed = [np.unique(keys) for (keys, _), all_ in zip(pivots, whole, strict=True) if not all_]
         counts = iter(_counted(ordered, world, mixed) if mixed else [])
-        for window, all_, (keys, times) in zip(places, whole, pivots, strict=True):
+        narrower: list[Window] = []
+        for window, all_, (keys, times) in zip(windows, whole, pivots, strict=True):
             if all_:
                 upto = window.before + np.cumsum(times)
                 below = upto - times
             else:
+                keys = np.unique(keys)
                 below, upto = next(counts)
-            for rank in [rank for rank, its in windows.items() if its.before == window.before]:
+            for rank in window.ranks:
                 place = int(np.searchsorted(upto, rank, "right"))
                 if place < len(keys) and below[place] <= rank:
                     found[rank] = keys[place]
-                    del windows[rank]
                     continue
                 before = int(upto[place - 1]) if place else window.before
                 after = int(below[place]) if place < len(keys) else window.before + window.inside
+                if narrower and narrower[-1].before == before:
+                    narrower[-1].ranks.append(rank)
+                    continue
                 low = keys[place - 1] if place else window.low
-                windows[rank] = Window(low, keys[place] if place < len(keys) else window.high, before, after - before)
+                high = keys[place] if place < len(keys) else window.high
+                narrower.append(Window([rank], low, high, before, after - before))
+        windows = narrower
     return [found[rank] for rank in ranks]
 
 
@@ -225,7 +234,9 @@ def _agreed(
 
     def both(one: bytes, other: bytes) -> bytes:
         merged = map(_merged, _read(one), _read(other))
-        return _written([_thin(*pair, limit and limit // 2) for pair, limit in zip(merged, limits, strict=True)])
+        return _written(
+            [_thin(*pair, None if limit is None else limit // 2) for pair, limit in zip(merged, limits, strict=True)]
+        )
 
     # Every other pivot goes along the other tree; where workers have one each, that of every other worker.
     odd = world.id % 2
@@ -265,21 +276,23 @@ def _counted(ordered: Ordered, world: World, pivots: list[Array]) -> list[tuple[
 
 def _thin(keys: Array, counts: Array, many: int | None) -> tuple[Array, Array]:
     """No more than `many` of sorted keys, evenly by what they stand for."""
-    if many and keys.dtype == object and len(keys):
+    if many is not None and keys.dtype == object and len(keys):
         many = max(1, min(many, TEXT * len(keys) // max(1, sum(map(len, keys.tolist())))))
-    places, counts = _even(counts, many)
-    return keys[places], counts
-
-
-def _even(counts: Array, many: int | None) -> tuple[Array, Array]:
-    """Which of sorted keys to take, and how many values each then stands for."""
-    if many is None or len(counts) <= many:
-        return np.arange(len(counts)), counts
-    if not many:
-        return np.arange(0), counts[:0]
+    if many is None or len(keys) <= many:
+        return keys, counts
     ends = np.cumsum(counts)
     chosen = np.unique(np.searchsorted(ends, (2 * np.arange(many) + 1) * int(ends[-1]) // (2 * many), "right"))
-    return chosen, np.diff(ends[chosen], prepend=0)
+    return keys[chosen], _steps(ends[chosen])
+
+
+def _spread(share: float, luck: float) -> Array:
+    """So many numbers from 0 to below 1, as far from each other; of a part of a number, luck says whether it is one."""
+    return (np.arange(math.ceil(share - luck)) + luck) / max(share, 1e-9)
+
+
+def _steps(ends: Array) -> Array:
+    """What sums that go on rise by."""
+    return np.diff(ends, prepend=0)
 
 
 def _places(run: Any, keys: Any, side: Literal["left", "right"]) -> Array:
