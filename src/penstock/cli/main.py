@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": "What a job, or a query over files, will read and move; nothing of it runs.",
     "skew": "Which keys are heavy, how uneven a shuffle by them is, and what to do.",
     "estimate": "How long a job will take that does not exist yet, on one machine and on clusters.",
+    "explain": "What a finding of a plan means, or what to do when a run goes wrong.",
     "run": "Run a job, as far as it is not done.",
     "runs": "The runs that there were, the newest first.",
     "show": "What a run did.",
