@@ -156,8 +156,8 @@ STATISTICS: dict[str, tuple[Any, Any]] = {
         (1000, "quantiles", "zipf", 10),
         (1000, "estimate", "distinct", 5),
         (1000, "moments", "distinct", 5),
-        *((100, statistic, make, 50) for statistic in ("top", "distinct") for make in MAKES),
-        *((100, "median", make, 50) for make in ("one part", "strings")),
+        *((80, statistic, make, 60) for statistic in ("top", "distinct") for make in MAKES),
+        *((80, "median", make, 60) for make in ("one part", "strings")),
     ],
 )
 def test_no_statistic_has_a_funnel(workers: int, statistic: str, make: str, rows: int) -> None:
