@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlglot import exp
 
-from penstock.plans.registers import registers_of
 from penstock.plans.tree import Aggregate
 
-__all__ = ["buffers", "distinct_sets", "is_aggregate"]
+__all__ = ["aggregates", "buffers", "distinct_sets", "is_aggregate"]
 
+#: Those of Spark's that sqlglot does not know as such.
 _NAMED = frozenset(
-    ("approx_percentile", "bool_and", "bool_or", "count_if", "every", "hll_sketch_agg", "kurtosis", "percentile",
-     "skewness", "some")
+    ("approx_percentile", "bool_and", "bool_or", "collect_union", "count_if", "count_min_sketch", "every",
+     "hll_sketch_agg", "hll_union_agg", "histogram_numeric", "kll_merge_agg_bigint", "kll_merge_agg_double",
+     "kll_merge_agg_float", "kll_sketch_agg_bigint", "kll_sketch_agg_double", "kll_sketch_agg_float", "kurtosis",
+     "mean", "percentile", "skewness", "some", "std", "theta_intersection_agg", "theta_sketch_agg", "theta_union_agg",
+     "try_avg", "try_sum", "tuple_intersection_agg_double", "tuple_intersection_agg_integer",
+     "tuple_sketch_agg_double", "tuple_sketch_agg_integer", "tuple_union_agg_double", "tuple_union_agg_integer")
 )  # fmt: skip
-_ONLY_WINDOWS = (exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue, exp.RowNumber)
 
 
 def is_aggregate(node: exp.Expr) -> bool:
     """Whether an expression is an aggregate, with its FILTER or order."""
-    if isinstance(node, (exp.Filter, exp.WithinGroup, exp.IgnoreNulls)):
+    if isinstance(node, (exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls)):
         return is_aggregate(node.this)
     if isinstance(node, exp.Anonymous):
         return node.name.lower() in _NAMED
-    return isinstance(node, (exp.AggFunc, exp.ArrayAgg)) and not isinstance(node, _ONLY_WINDOWS)
+    return isinstance(node, (exp.AggFunc, exp.ArrayAgg, exp.FirstValue, exp.LastValue, exp.Any)) and not isinstance(
+        node, (exp.Grouping, exp.GroupingId)
+    )
+
+
+def aggregates(expression: exp.Expr) -> Iterator[exp.Expr]:
+    """The outermost aggregates in an expression; a window's own function is none, but there may be some in it."""
+    if is_aggregate(expression):
+        yield expression
+    elif not isinstance(expression, exp.Column):
+        for part in _of_window(expression) if isinstance(expression, exp.Window) else expression.iter_expressions():
+            yield from aggregates(part)
+
+
+def _of_window(window: exp.Expr) -> Iterator[exp.Expr]:
+    function: exp.Expr = window.this
+    while isinstance(function, (exp.Filter, exp.IgnoreNulls, exp.RespectNulls)):
+        function = function.this
+    yield from function.iter_expressions()
+    yield from (part for part in window.iter_expressions() if part is not window.this)
 
 
 def distinct_sets(node: Aggregate) -> list[tuple[exp.Expr, ...]]:
@@ -38,8 +61,7 @@ def distinct_sets(node: Aggregate) -> list[tuple[exp.Expr, ...]]:
 
 # -- buffers ----------------------------------------------------------------------------------------------------------
 
-#: Where an aggregate's FILTER goes, if not behind it.
-ONLY = "\0"
+Call = Callable[[exp.Expr, str], list[str]]
 
 
 def buffers(
@@ -67,16 +89,12 @@ def buffers(
         return None
     value = aggregate.expressions[0] if isinstance(aggregate, exp.Anonymous) else aggregate.this
     text = spelled(value) if isinstance(value, exp.Expr) and not isinstance(value, exp.Star) else "1"
-    found = (each if ONLY in each else f"{each}{ONLY}" for each in rule(aggregate, text, spelled, kind))
-    return [each.replace(ONLY, only) for each in found]
+    return [f"{each}{only}" if "(" in each else each for each in rule(aggregate, text, spelled, kind)]
 
 
 def _sum(aggregate: exp.Expr, text: str, _: Any, kind: Callable[[exp.Expr], str]) -> list[str]:
-    """The sum, in 64 bits of integers; of decimals, whether there was none yet, too."""
-    given = kind(aggregate.this)
-    if given.startswith("DECIMAL"):
-        return [f"sum({text})", "bool_and(false)"]
-    return [f"sum({text})" if given in ("FLOAT", "DOUBLE", "?") else f"CAST(sum({text}){ONLY} AS BIGINT)"]
+    """The sum; of decimals, whether there was none yet, too."""
+    return [f"sum({text})"] + (["bool_and(false)"] if kind(aggregate.this).startswith("DECIMAL") else [])
 
 
 def _average(_: exp.Expr, text: str, __: Any, ___: Any) -> list[str]:
@@ -102,9 +120,15 @@ def _by(function: str, least: str) -> Callable[..., list[str]]:
 
 
 def _sketch(aggregate: exp.Expr, text: str, *_: Any) -> list[str]:
-    """HyperLogLog++: how many values it saw, and its registers, which `registers` puts out."""
+    """HyperLogLog++: ten registers of six bits a word."""
     error = float(aggregate.args["accuracy"].name) if aggregate.args.get("accuracy") else 0.05
-    return [f"[approx_count_distinct({text}){ONLY}, {registers_of(error)}]"]
+    registers = 1 << math.ceil(2 * math.log2(1.106 / error))
+    words = registers // 10 + 1
+    filled = f"least(1.0, approx_count_distinct({text}) / {registers})"
+    return [
+        f"list_transform(range({words}), lambda w: CASE WHEN hash(w) % 1000 < 1000 * f THEN hash(w, 7) >> 4 ELSE 0 END)"
+        .replace("f THEN", f"{filled} THEN")
+    ]  # fmt: skip
 
 
 def _moments(number: int) -> Callable[..., list[str]]:

@@ -1,43 +1,42 @@
-"""Where rows cross: exchanges put into a tree where Spark's planner puts them (EnsureRequirements, JoinSelection)."""
+"""Where rows cross: exchanges put into a tree where Spark's planner puts them (EnsureRequirements)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from sqlglot import exp
 
 from penstock.plans.aggregating import distinct_sets
-from penstock.plans.sizes import size_of
+from penstock.plans.broadcasts import BROADCAST, sent
+from penstock.plans.sameness import Numbers
 from penstock.plans.tree import (
     Aggregate,
     Exchange,
-    Filter,
+    Inner,
     Join,
-    Label,
     Limit,
     Node,
     Project,
-    Scan,
     Shuffle,
     Sort,
     Union,
     Window,
     both,
     column,
-    substituted,
     with_children,
+    with_queries,
 )
 
 __all__ = ["BROADCAST", "placed"]
-
-BROADCAST = 10 << 20  # spark.sql.autoBroadcastJoinThreshold
 
 
 class _Layout(NamedTuple):
     """How the rows of a node lie: by what they are put together, position by position, each under all its names."""
 
     keys: tuple[frozenset[exp.Expr], ...] = ()
+    hashed: bool = True
+    """So that rows of two tables that are equal in the keys meet; not if they lie in order."""
     single: bool = False
     """All in one partition."""
 
@@ -49,6 +48,10 @@ class _Layout(NamedTuple):
 
 NOWHERE = _Layout()
 SINGLE = _Layout(single=True)
+
+
+def _by(keys: Iterable[exp.Expr], *, hashed: bool = True) -> _Layout:
+    return _Layout(tuple(frozenset([key]) for key in keys), hashed)
 
 
 class _Placed(NamedTuple):
@@ -63,54 +66,33 @@ def placed(node: Node, broadcast: int = BROADCAST) -> Node:
         node: As `optimise` leaves it.
         broadcast: Up to which size a side of a join goes to all workers; negative for never.
     """
-    found = _place(node, broadcast, top=True).node
-    return _reused(found)
+    return _reused(_place(node, broadcast, top=True).node)
 
 
 def _place(node: Node, broadcast: int, *, top: bool = False) -> _Placed:
+    node = with_queries(node, lambda inner: inner._replace(node=_place(inner.node, broadcast, top=True).node))
     if isinstance(node, Join):
         return _join(node, broadcast)
     if isinstance(node, Union):
-        return _Placed(node._replace(branches=tuple(_place(each, broadcast).node for each in node.branches)), NOWHERE)
+        return _union(node, [_place(branch, broadcast) for branch in node.branches])
     if not node.children:
         return _Placed(node, NOWHERE)
-    if isinstance(node, Limit) and isinstance(_ordered(node.child), Sort):
-        sort = _ordered(node.child)  # TakeOrderedAndProject: the first rows of each partition go to one place
-        child = _place(sort.child, broadcast)
-        limited = node._replace(child=sort._replace(child=child.node, everywhere=False))
-        if child.layout.single:
-            return _Placed(_above(node.child, sort, limited), SINGLE)
-        taken = Exchange(child.node, "single", sort.order, why=node, combined=(limited,))
-        return _Placed(_above(node.child, sort, node._replace(child=sort._replace(child=taken))), SINGLE)
-    child = _place(node.children[0], broadcast, top=top and isinstance(node, (Project, Limit)))
+    if isinstance(node, Limit):
+        return _limit(node, broadcast, top)
+    child = _place(node.children[0], broadcast, top=top and isinstance(node, Project))
     if isinstance(node, Aggregate):
         return _aggregate(node, child)
     if isinstance(node, Window):
         return _window(node, child)
     if isinstance(node, Sort) and node.everywhere and not child.layout.single:
         found = Exchange(child.node, "range", node.order, why=node)
-        return _Placed(node._replace(child=found), _Layout(tuple(frozenset([term.this]) for term in node.order)))
+        return _Placed(node._replace(child=found), _by((term.this for term in node.order), hashed=False))
     if isinstance(node, Shuffle):
-        found = Exchange(child.node, "hash" if node.keys else "spread", node.keys, why=node)
-        return _Placed(found, _Layout(tuple(frozenset([key]) for key in node.keys)))
-    if isinstance(node, Limit) and not top and not child.layout.single:
-        return _Placed(node._replace(child=Exchange(child.node, "single", why=node, combined=(node,))), SINGLE)
-    if isinstance(node, Filter):
-        beside = {name: each._replace(node=placed(each.node, broadcast)) for name, each in node.beside.items()}
-        return _Placed(node._replace(child=child.node, beside=beside), child.layout)
+        if node.keys and child.layout.hashed and child.layout.keys == _by(node.keys).keys:
+            return child
+        return _Placed(Exchange(child.node, "hash" if node.keys else "spread", node.keys, why=node), _by(node.keys))
     layout = _renamed(node, child.layout) if isinstance(node, Project) else child.layout
     return _Placed(with_children(node, [child.node]), layout)
-
-
-def _ordered(node: Node) -> Any:
-    """The sort below projections."""
-    while isinstance(node, Project):
-        node = node.child
-    return node
-
-
-def _above(node: Node, old: Node, new: Node) -> Node:
-    return new if node is old else with_children(node, [_above(node.children[0], old, new)])
 
 
 def _renamed(project: Project, layout: _Layout) -> _Layout:
@@ -123,6 +105,38 @@ def _renamed(project: Project, layout: _Layout) -> _Layout:
     )
 
 
+def _limit(node: Limit, broadcast: int, top: bool) -> _Placed:
+    """The first rows of each partition go to one place. At the top nothing moves but what the user sees."""
+    projects: list[Project] = []
+    below = node.child
+    while isinstance(below, Project):
+        projects.append(below)
+        below = below.child
+    if isinstance(below, Sort) and below.everywhere:  # TakeOrderedAndProject
+        child = _place(below.child, broadcast)
+        first = node._replace(child=below._replace(child=child.node, everywhere=False))
+        found: Node = first
+        if not child.layout.single:
+            taken = Exchange(child.node, "single", below.order, why=node, combined=(first,))
+            found = node._replace(child=below._replace(child=taken))
+        for project in reversed(projects):
+            found = project._replace(child=found)
+        return _Placed(found, SINGLE)
+    child = _place(node.child, broadcast, top=top)
+    if top or child.layout.single:
+        return _Placed(node._replace(child=child.node), child.layout)
+    return _Placed(node._replace(child=Exchange(child.node, "single", why=node, combined=(node,))), SINGLE)
+
+
+def _union(node: Union, branches: Sequence[_Placed]) -> _Placed:
+    """Rows lie as in the branches, if they lie alike in all of them."""
+    own = {column(name) for name in node.columns}
+    layouts = [each.layout._replace(keys=tuple(names & own for names in each.layout.keys)) for each in branches]
+    first = layouts[0]
+    alike = all(each == first for each in layouts) and first.hashed and all(len(names) == 1 for names in first.keys)
+    return _Placed(with_children(node, [each.node for each in branches]), first if alike else NOWHERE)
+
+
 # -- groups and windows -----------------------------------------------------------------------------------------------
 
 
@@ -132,90 +146,69 @@ def _aggregate(node: Aggregate, child: _Placed) -> _Placed:
     below, layout = child
     if sets := distinct_sets(node):  # first one row a group and distinct value, then one a group
         values = tuple(dict.fromkeys(value for each in sets for value in each))
-        if not layout.gathers([*keys, *values]) or len(sets) > 1:
+        several = len(sets) > 1 or any(each.find(exp.Filter) for each in node.made.values())
+        if several or not layout.gathers([*keys, *values]):
             below = Exchange(below, "hash", (*keys, *values), why=node, combined=(node,))
-            layout = _Layout(tuple(frozenset([key]) for key in (*keys, *values)))
+            layout = _by((*keys, *values))
     if not keys:
         if not layout.single:
             below, layout = Exchange(below, "single", why=node, combined=(node,)), SINGLE
     elif not layout.gathers(keys):
-        below = Exchange(below, "hash", keys, why=node, combined=(node,))
-        layout = _Layout(tuple(frozenset([key]) for key in keys))
+        below, layout = Exchange(below, "hash", keys, why=node, combined=(node,)), _by(keys)
     names = {value: column(name) for name, value in node.keys.items()}
     named = tuple(frozenset(each | {names[key] for key in each if key in names}) for each in layout.keys)
     return _Placed(node._replace(child=below), layout._replace(keys=named))
 
 
 def _window(node: Window, child: _Placed) -> _Placed:
-    if not node.by:
-        if child.layout.single:
-            return _Placed(node._replace(child=child.node), child.layout)
-        return _Placed(node._replace(child=Exchange(child.node, "single", why=node)), SINGLE)
-    if child.layout.gathers(node.by):
+    if child.layout.single or (node.by and child.layout.gathers(node.by)):
         return _Placed(node._replace(child=child.node), child.layout)
+    if not node.by:
+        return _Placed(node._replace(child=Exchange(child.node, "single", why=node)), SINGLE)
     combined = (node,) if node.first else ()
     found = Exchange(child.node, "hash", node.by, why=node, combined=combined)
-    return _Placed(node._replace(child=found), _Layout(tuple(frozenset([key]) for key in node.by)))
+    return _Placed(node._replace(child=found), _by(node.by))
 
 
 # -- joins ------------------------------------------------------------------------------------------------------------
 
-#: The sides that each join may send to all workers.
-_MAY_SEND: Mapping[str, tuple[str, ...]] = {
-    "inner": ("left", "right"), "cross": ("left", "right"), "left": ("right",), "right": ("left",), "full": (),
-    "semi": ("right",), "anti": ("right",),
-}  # fmt: skip
+Pairs = Sequence[tuple[exp.Expr, exp.Expr]]
 
 
 def _join(node: Join, broadcast: int) -> _Placed:
     left, right = _place(node.left, broadcast), _place(node.right, broadcast)
-    pairs = both(node)
-    side = _sent(node, broadcast, bool(pairs))
+    pairs = list(dict.fromkeys(both(node)))
+    side = sent(node, broadcast, equal=bool(pairs))
     if side == "right":
-        sent = Exchange(right.node, "broadcast", tuple(theirs for _, theirs in pairs), why=node)
-        return _Placed(node._replace(left=left.node, right=sent), _joined_layout(node, left.layout, pairs))
+        copied = Exchange(right.node, "broadcast", tuple(theirs for _, theirs in pairs), why=node)
+        return _Placed(node._replace(left=left.node, right=copied), _streamed(node, left.layout, side, pairs))
     if side == "left":
-        sent = Exchange(left.node, "broadcast", tuple(ours for ours, _ in pairs), why=node)
-        return _Placed(node._replace(left=sent, right=right.node), _joined_layout(node, right.layout, pairs))
+        copied = Exchange(left.node, "broadcast", tuple(ours for ours, _ in pairs), why=node)
+        return _Placed(node._replace(left=copied, right=right.node), _streamed(node, right.layout, side, pairs))
     if not pairs:  # CartesianProduct: each partition of one side reads each of the other
         return _Placed(node._replace(left=left.node, right=right.node), NOWHERE)
     return _shuffled(node, left, right, pairs)
 
 
-def _sent(node: Join, broadcast: int, equal: bool) -> str:
-    """The side that goes to all workers, or none."""
-    if node.hint.startswith("broadcast"):
-        return node.hint.removeprefix("broadcast ")
-    if node.aware and len(node.conditions) == 1 and equal:
-        return "right"
-    sizes = {side: size_of(getattr(node, side)) for side in _MAY_SEND[node.how]}
-    small = {side: size for side, size in sizes.items() if size <= broadcast and node.hint != "merge"}
-    if small:
-        return "left" if small.get("left", broadcast + 1) < small.get("right", broadcast + 1) else "right"
-    if equal or node.how in ("inner", "cross"):
-        return ""
-    if node.how == "full":
-        return "left" if size_of(node.left) < size_of(node.right) else "right"
-    return _MAY_SEND[node.how][0]  # BroadcastNestedLoopJoin is all that is left
-
-
-Pairs = Sequence[tuple[exp.Expr, exp.Expr]]
+def _streamed(node: Join, layout: _Layout, side: str, pairs: Pairs) -> _Layout:
+    """What is not copied stays where it is; but an outer join that keeps rows of the copy knows not where those are."""
+    kept = {"left": "right", "right": "left"}.get(node.how)
+    return NOWHERE if node.how == "full" or kept not in (None, side) else _joined_layout(node, layout, pairs)
 
 
 def _shuffled(node: Join, left: _Placed, right: _Placed, pairs: Pairs) -> _Placed:
     """Both sides by the keys, but for those that lie so already."""
-    pairs = list(dict.fromkeys(pairs))
-    ours, theirs = [one for one, _ in pairs], [other for _, other in pairs]
-    positions = [_positions(left.layout, ours), _positions(right.layout, theirs)]
-    order = positions[0] or positions[1] or list(range(len(pairs)))
-    nodes, layouts = [left.node, right.node], [left.layout, right.layout]
-    for i, keys in enumerate((ours, theirs)):
-        if positions[i] != order:
-            by = tuple(keys[j] for j in order)
-            nodes[i] = Exchange(nodes[i], "hash", by, why=node)
-            layouts[i] = _Layout(tuple(frozenset([key]) for key in by))
+    sides, layouts = [left.node, right.node], [left.layout, right.layout]
+    keys = [one for one, _ in pairs], [other for _, other in pairs]
+    if not all(layout.single for layout in layouts):
+        positions = [_positions(layout, by) for layout, by in zip(layouts, keys, strict=True)]
+        order = positions[0] or positions[1] or list(range(len(pairs)))
+        for i in range(2):
+            if positions[i] != order:
+                by = tuple(keys[i][j] for j in order)
+                sides[i], layouts[i] = Exchange(sides[i], "hash", by, why=node), _by(by)
     kept = layouts[1] if node.how == "right" else NOWHERE if node.how == "full" else layouts[0]
-    return _Placed(node._replace(left=nodes[0], right=nodes[1]), _joined_layout(node, kept, pairs))
+    return _Placed(node._replace(left=sides[0], right=sides[1]), _joined_layout(node, kept, pairs))
 
 
 def _positions(layout: _Layout, keys: Sequence[exp.Expr]) -> list[int]:
@@ -224,7 +217,7 @@ def _positions(layout: _Layout, keys: Sequence[exp.Expr]) -> list[int]:
     spark.sql.requireAllClusterKeysForCoPartition: by some of them would do, but a skewed one of them is feared.
     """
     places = [next((i for i, key in enumerate(keys) if key in names), -1) for names in layout.keys]
-    return places if sorted(places) == list(range(len(keys))) else []
+    return places if layout.hashed and sorted(places) == list(range(len(keys))) else []
 
 
 def _joined_layout(node: Join, layout: _Layout, pairs: Pairs) -> _Layout:
@@ -238,52 +231,30 @@ def _joined_layout(node: Join, layout: _Layout, pairs: Pairs) -> _Layout:
     return layout._replace(keys=tuple(found))
 
 
-# -- ReuseExchange ----------------------------------------------------------------------------------------------------
+# -- ReuseExchangeAndSubquery -----------------------------------------------------------------------------------------
 
 
 def _reused(node: Node) -> Node:
-    """The tree with the exchanges marked that bring the same rows to the same places as an earlier one."""
-    seen: set[str] = set()
+    """The tree with what brings the same rows to the same places as an earlier exchange, or asks the same, marked."""
+    numbers = Numbers()
+    seen: set[int] = set()
+    asked: set[int] = set()
+
+    def ask(inner: Inner) -> Inner:
+        number = numbers.of(inner.node)
+        if number in asked:
+            return inner._replace(reused=True)
+        asked.add(number)
+        return inner._replace(node=mark(inner.node))
 
     def mark(each: Node) -> Node:
-        found = with_children(each, [mark(child) for child in each.children])
-        if isinstance(found, Filter) and found.beside:
-            found = found._replace(
-                beside={n: inner._replace(node=mark(inner.node)) for n, inner in found.beside.items()}
-            )
-        if isinstance(found, Exchange):
-            text = fingerprint(found)
-            if text in seen:
-                return found._replace(reused=True)
-            seen.add(text)
+        found = with_queries(with_children(each, [mark(child) for child in each.children]), ask)
+        if not isinstance(found, Exchange):
+            return found
+        number = numbers.of(each)
+        if number in seen:
+            return found._replace(reused=True)
+        seen.add(number)
         return found
 
     return mark(node)
-
-
-def fingerprint(node: Node) -> str:
-    """A text that is the same for trees which do the same, whatever their columns are called."""
-    numbers: dict[str, int] = {}
-
-    def number(name: str) -> str:
-        return f"_{numbers.setdefault(name, len(numbers))}"
-
-    def told(value: Any) -> str:
-        if isinstance(value, exp.Expr):
-            names = [each.name for each in value.find_all(exp.Column) if "#" in each.name]
-            return substituted(value, {name: column(number(name)) for name in names}).sql()
-        if isinstance(value, Exchange):
-            return f"Exchange({told(value.child)},{value.kind},{told(value.keys)},{told(value.combined and value.why)})"
-        if isinstance(value, Scan):
-            return f"Scan({value.source!r},{told(value.names)})"
-        if isinstance(value, Label):
-            return ""
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return f"{type(value).__name__}({','.join(map(told, value))})"
-        if isinstance(value, (tuple, list)):
-            return f"[{','.join(map(told, value))}]"
-        if isinstance(value, Mapping):
-            return f"{{{','.join(f'{told(key)}:{told(each)}' for key, each in value.items())}}}"
-        return number(value) if isinstance(value, str) and "#" in value else repr(value)
-
-    return told(node)

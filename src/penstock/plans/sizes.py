@@ -5,11 +5,27 @@ With nothing but these (SizeInBytesOnlyStatsPlanVisitor) it decides which side o
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 
-from penstock.plans.tree import Aggregate, Columns, Join, Limit, Node, Scan, Union, Values
+from sqlglot import exp
+
+from penstock.plans.tree import (
+    Aggregate,
+    Exchange,
+    Explode,
+    Filter,
+    Join,
+    Limit,
+    Node,
+    Scan,
+    Shuffle,
+    Sort,
+    Union,
+    Values,
+    both,
+)
+from penstock.plans.unique import one_partner
 
 __all__ = ["size_of", "width"]
 
@@ -30,17 +46,36 @@ def size_of(node: Node) -> int:
     if isinstance(node, Union):
         return sum(map(size_of, node.branches))
     if isinstance(node, Limit):
-        return min(size_of(node.child), node.n * width(node.columns.values()))
+        return max(1, node.n * width(node.columns.values()))
     if isinstance(node, Join):
-        return size_of(node.left) if node.how in ("semi", "anti") else size_of(node.left) * size_of(node.right)
+        return _of_join(node)
     if isinstance(node, Aggregate) and not node.keys:
         return width(node.columns.values())
     [child] = node.children
-    return max(1, math.ceil(size_of(child) * width(node.columns.values()) / width(_given(child).values())))
+    if isinstance(node, (Filter, Sort, Shuffle, Exchange)):
+        return size_of(child)
+    if isinstance(node, Explode) and not _is_expand(node):
+        return size_of(child)
+    times = len(node.generator.this.expressions) if isinstance(node, Explode) else 1
+    return max(1, times * size_of(child) * width(node.columns.values()) // width(child.columns.values()))
 
 
-def _given(child: Node) -> Columns:
-    return child.columns
+def _of_join(join: Join) -> int:
+    """Of semi and anti joins the left; where rows have one partner at most, the sum (SPARK-39851)."""
+    left = size_of(join.left)
+    if join.how in ("semi", "anti"):
+        return left
+    right = size_of(join.right)
+    if join.how in ("inner", "left", "right", "full") and (pairs := both(join)):
+        ours, theirs = zip(*pairs, strict=True)
+        if one_partner(join.left, ours) or one_partner(join.right, theirs):
+            return left + right
+    return left * right
+
+
+def _is_expand(node: Explode) -> bool:
+    """Whether rows are multiplied for several sets of keys, and by no list in them."""
+    return isinstance(node.generator, exp.Inline) and isinstance(node.generator.this, exp.Array)
 
 
 def width(kinds: Iterable[str]) -> int:
@@ -55,11 +90,10 @@ def width(kinds: Iterable[str]) -> int:
 def _width(kind: str) -> int:
     if kind.endswith("]"):
         return _width(kind.rpartition("[")[0])
-    if kind.startswith("STRUCT("):
-        import sqlglot
-
-        fields = sqlglot.exp.DataType.build(kind, dialect="duckdb").expressions
-        return sum(_width(each.args["kind"].sql("duckdb")) for each in fields)
+    if kind.startswith(("STRUCT(", "MAP(")):
+        parts = exp.DataType.build(kind, dialect="duckdb").expressions
+        kinds = (each.args["kind"] if isinstance(each, exp.ColumnDef) else each for each in parts)
+        return sum(_width(each.sql("duckdb")) for each in kinds)
     if found := re.fullmatch(r"DECIMAL\((\d+),\d+\)", kind):
         return 8 if int(found[1]) <= 18 else 16
     return _WIDTHS.get(kind, 8)

@@ -7,7 +7,7 @@ come from this.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlglot
@@ -16,7 +16,7 @@ from sqlglot import exp
 from penstock import sql
 from penstock.engines.engine import Engine, connect
 from penstock.errors import PenstockError
-from penstock.plans.tree import Columns
+from penstock.plans.columns import Columns, references
 
 __all__ = ["UNKNOWN_TYPE", "embedded", "spelled", "types_of"]
 
@@ -42,6 +42,8 @@ def spelled(expression: exp.Expr) -> str:
         return rule(node) if rule else node
 
     tree = expression.copy()
+    for lambda_ in list(tree.find_all(exp.Lambda)):
+        _count_from_one(lambda_)
     for node in reversed(list(tree.walk(bfs=True))):  # the innermost first
         found = meant(node)
         if found is not node:
@@ -74,8 +76,30 @@ def _sequence(node: exp.Expr) -> exp.Expr:
 
 
 def _reduced(node: exp.Expr) -> exp.Expr:
-    given = (node.this, node.args["merge"], node.args["initial"])
-    return _parsed(f"list_reduce({', '.join(each.sql('duckdb') for each in given)})")
+    """`aggregate`; DuckDB cannot add up structs, so they stay as at the start: the type is right then."""
+    start, finish = node.args["initial"].sql("duckdb"), node.args.get("finish")
+    if isinstance(node.args["initial"], exp.Struct):
+        found = start
+    else:
+        found = f"list_reduce({node.this.sql('duckdb')}, {node.args['merge'].sql('duckdb')}, {start})"
+    return _parsed(f"list_transform([{found}], {finish.sql('duckdb')})[1]" if finish else found)
+
+
+def _sorted(node: exp.Expr) -> exp.Expr:
+    """`array_sort` with a comparison of its own is taken for one by the first field."""
+    return _parsed(f"list_sort({node.this.sql('duckdb')})") if node.args.get("expression") else node
+
+
+def _count_from_one(function: exp.Lambda) -> None:
+    """The second name that `transform` binds is the place in the list, which DuckDB counts from 1."""
+    if not isinstance(function.parent, exp.Transform) or len(function.expressions) < 2:
+        return
+    place = function.expressions[1].name
+    for each in list(function.this.find_all(exp.Identifier)):
+        of_field = (exp.Dot, "expression"), (exp.PropertyEQ, "this")
+        is_field = any(isinstance(each.parent, kind) and each.arg_key == name for kind, name in of_field)
+        if each.name == place and not is_field:
+            each.replace(_parsed(f"({each.sql('duckdb')} - 1)"))
 
 
 #: Hashes stand for Spark's: as wide, and as hard to compress.
@@ -92,26 +116,26 @@ _MEANINGS: Mapping[Any, Callable[[exp.Expr], exp.Expr]] = {
     exp.CountIf: lambda node: _parsed(f"count(*) FILTER (WHERE {node.this.sql('duckdb')})"),
     exp.GenerateSeries: _sequence,
     exp.Reduce: _reduced,
+    exp.ArraySort: _sorted,
     exp.IntDiv: _text("({0} // {1})"),
 }
 
 
-def types_of(made: Mapping[str, exp.Expr], columns: Columns, keys: Iterable[exp.Expr] | None = None) -> Columns:
-    """The types of expressions over columns; of aggregates, where there are keys. Those that DuckDB cannot tell are "?"."""
-    texts = {}
-    for name, expression in made.items():
-        if isinstance(expression, exp.Column) and expression.name in columns:
-            texts[name] = None
-            continue
-        texts[name] = _spelled_or_none(expression)
-    asked = {name: text for name, text in texts.items() if text}
-    found = _asked(asked, columns)
-    if found is None:  # one of them is to blame: each by itself
-        found = {name: (_asked({name: text}, columns) or {}).get(name, UNKNOWN_TYPE) for name, text in asked.items()}
-    return {
-        name: found.get(name, UNKNOWN_TYPE) if text or text == "" else columns.get(made[name].name, UNKNOWN_TYPE)
-        for name, text in texts.items()
+def types_of(made: Mapping[str, exp.Expr], columns: Columns) -> Columns:
+    """The types of expressions over columns, aggregates too. Those that DuckDB cannot tell are "?"."""
+    kinds = {
+        name: columns[each.name] if isinstance(each, exp.Column) and each.name in columns else UNKNOWN_TYPE
+        for name, each in made.items()
     }
+    told = {name: each for name, each in made.items() if not isinstance(each, exp.Column)}
+    asked = {name: text for name, each in told.items() if (text := _spelled_or_none(each))}
+    used = {name: columns[name] for name in sorted(references(*told.values()) & columns.keys())}
+    found = _asked(asked, used)
+    if found is None:  # one of them is to blame: each by itself
+        found = {}
+        for name, text in asked.items():
+            found |= _asked({name: text}, used) or {}
+    return kinds | found
 
 
 def _spelled_or_none(expression: exp.Expr) -> str:

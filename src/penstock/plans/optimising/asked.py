@@ -1,0 +1,103 @@
+"""Queries within expressions that become joins: single values, and whether there is something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from penstock.plans.optimising.filters import filtered, refuses_nulls
+from penstock.plans.tree import (
+    Aggregate,
+    Filter,
+    How,
+    Inner,
+    Join,
+    Node,
+    Project,
+    column,
+    expressions,
+    references,
+    rewritten,
+    walk,
+)
+
+__all__ = ["existences_joined", "values_joined"]
+
+
+def values_joined(node: Node) -> Node:
+    """RewriteCorrelatedScalarSubquery: one value for each row outside is a join with the values of all."""
+    if not isinstance(node, (Filter, Project)):
+        return node
+    child, beside = node.child, dict(node.beside)
+    for name, inner in node.beside.items():
+        if inner.kind == "value" and inner.conditions:
+            table = rewritten(inner.node, values_joined)
+            readers = [each for each in expressions(node) if name in references(each)]
+            needed = isinstance(node, Filter) and all(refuses_nulls(each, {name}, {}) for each in readers)
+            child = Join(child, table, "inner" if needed and not _counts(table) else "left", inner.conditions)
+            del beside[name]
+    if child is node.child:
+        return node
+    found = node._replace(child=child, beside=beside)
+    if isinstance(found, Project):
+        return found
+    kept = node.child.columns
+    return Project(found, {name: column(name) for name in kept}, dict(kept))
+
+
+def _counts(table: Node) -> bool:
+    """Whether the value is a number where there is no row at all."""
+    return any(
+        isinstance(node, Aggregate) and any(each.find(exp.Count) for each in node.made.values()) for node in walk(table)
+    )
+
+
+def existences_joined(node: Node, optimised: Callable[[Node], Node]) -> Node:
+    """RewritePredicateSubquery: EXISTS and IN keep the rows that meet something, NOT those that meet nothing.
+
+    Where that is but a part of a condition, or is selected, it becomes a column of each row.
+    """
+    if not isinstance(node, (Filter, Project)) or not any(inner.kind != "value" for inner in node.beside.values()):
+        return node
+    child, beside = node.child, dict(node.beside)
+    conditions: list[exp.Expr] = []
+    for condition in node.conditions if isinstance(node, Filter) else ():
+        bare = condition.unnest()
+        negated = isinstance(bare, exp.Not)
+        asked = bare.this.unnest() if negated else bare
+        inner = beside.get(asked.name) if isinstance(asked, exp.Column) else None
+        if inner is None or inner.kind == "value":
+            conditions.append(condition)
+            continue
+        how: How = "anti" if negated else "semi"
+        aware = negated and inner.kind == "in"
+        met = _denied(inner) if aware and len(inner.conditions) > 1 else inner.conditions
+        child = Join(child, optimised(inner.node), how, met, aware=aware)
+        del beside[asked.name]
+    for name, inner in list(beside.items()):
+        if inner.kind != "value":
+            met = _denied(inner) if any(_negates(each, name) for each in expressions(node)) else inner.conditions
+            child = Join(child, optimised(inner.node), "existence", met, found=name)
+            del beside[name]
+    if isinstance(node, Project):
+        return node._replace(child=child, beside=beside)
+    found = filtered(child, conditions, beside)
+    kept = node.child.columns
+    return found if found.columns == kept else Project(found, {name: column(name) for name in kept}, dict(kept))
+
+
+def _negates(expression: exp.Expr, name: str) -> bool:
+    return any(
+        isinstance(each.this.unnest(), exp.Column) and each.this.unnest().name == name
+        for each in expression.find_all(exp.Not)
+    )  # fmt: skip
+
+
+def _denied(inner: Inner) -> tuple[exp.Expr, ...]:
+    """What NOT IN asks: also where it is not known whether values are equal, something is met."""
+    unknown = [
+        exp.paren(exp.or_(each, exp.Is(this=each.copy(), expression=exp.Null())), copy=False)
+        for each in inner.conditions[: inner.values]
+    ]
+    return (*unknown, *inner.conditions[inner.values :])
