@@ -34,8 +34,8 @@ from penstock.engines.spark_errors import TOLD, errors
 from penstock.engines.spark_files import WRITE, arranged, read_orc, read_parquet, read_text, uri_of
 from penstock.engines.spark_masters import on_this_machine, reach
 from penstock.engines.spark_measures import by_connect
-from penstock.engines.spark_plans import explained, size_in
-from penstock.engines.spark_settings import UNCUT, changed, files_of
+from penstock.engines.spark_plans import explained, size_in, uncut
+from penstock.engines.spark_settings import changed, files_of
 from penstock.engines.spark_stores import by_jobs
 from penstock.engines.spark_types import duckdb_type, spark_arrow
 from penstock.engines.zstd import compress
@@ -209,8 +209,7 @@ class SparkEngine:
 
     def operators(self, table: DataFrame) -> Operator:
         """Spark's physical plan, as a tree, with all paths of its scans."""
-        with changed(self.session, UNCUT):
-            return of_text(self.explain(table))
+        return of_text(uncut(table, "simple"))
 
     def is_narrow(self, table: DataFrame) -> bool:
         """No exchange in the physical plan."""

@@ -10,8 +10,9 @@ from typing import Any
 
 from penstock.engines.engine import Size
 from penstock.engines.spark_errors import errors
+from penstock.engines.spark_settings import UNCUT, changed
 
-__all__ = ["explained", "size_in"]
+__all__ = ["explained", "size_in", "uncut"]
 
 _STATISTICS = re.compile(r"Statistics\(sizeInBytes=([\d.E+]+) (\w+)(?:, rowCount=([\d.E+]+))?")
 _UNITS = {unit: 1 << 10 * power for power, unit in enumerate(["B", "KiB", "MiB", "GiB", "TiB", "PiB"])}
@@ -26,6 +27,12 @@ def explained(table: Any, mode: str) -> str:
         with contextlib.redirect_stdout(io.StringIO()) as text:  # the only public way, classic and Connect
             table.explain(mode=mode)
         return text.getvalue()
+
+
+def uncut(table: Any, mode: str) -> str:
+    """The plan of a DataFrame, with all paths of its scans."""
+    with changed(table.sparkSession, UNCUT):
+        return explained(table, mode)
 
 
 def size_in(plan: str) -> Size:

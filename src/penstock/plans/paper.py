@@ -20,11 +20,12 @@ from penstock.engines.files import resolve
 from penstock.engines.notes import inherit
 from penstock.errors import UsageError
 from penstock.made import Made, calling, current, made_by
+from penstock.plans.catalyst import read_plan
 from penstock.plans.cluster import Cluster
 from penstock.plans.exchanges import placed
 from penstock.plans.forecast import Forecast
 from penstock.plans.optimise import optimised
-from penstock.plans.queries import Relation, UnreadableError, read
+from penstock.plans.queries import Relation, read
 from penstock.plans.sizes import size_of
 from penstock.plans.sources import Source, identity
 from penstock.plans.spelled import embedded
@@ -100,7 +101,11 @@ class Paper:
         """A table that was made without us: rows in memory, or a statement of the engine's own."""
         engine = engine_of(table)
         if engine.name != "duckdb":
-            raise UnreadableError("how this table was made: it is Spark's own")
+            from penstock.engines.spark_plans import uncut  # PySpark is an extra
+
+            with calling("query", ""):
+                plan = read_plan(uncut(table, "extended"), lambda paths, kind: self.read(paths, kind).relation)
+                return self.table(plan)
         statement = engine.statement(table)
         if all(_IN_MEMORY.search(node.name) for node in engine.operators(table).walk()):
             rows = engine.batches(engine.query(f"SELECT * FROM t LIMIT {SAMPLE}", {"t": table})).read_all()
