@@ -112,4 +112,5 @@ def conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
             if not all(rest):
                 return shared
             return [*shared, exp.paren(exp.or_(*(exp.and_(*branch) for branch in rest)), copy=False)]
-    return [bare]
+    same = isinstance(bare, exp.EQ) and isinstance(bare.left, exp.Literal) and bare.left == bare.right
+    return [] if same or bare == exp.true() else [bare]

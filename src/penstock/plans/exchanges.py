@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlglot import exp
@@ -31,10 +32,14 @@ from penstock.plans.tree import (
 __all__ = ["BROADCAST", "placed"]
 
 
-class _Layout(NamedTuple):
-    """How the rows of a node lie: by what they are put together, position by position, each under all its names."""
+Keys = tuple[exp.Expr, ...]
+WAYS = 100  # spark.sql.optimizer.expressionProjectionCandidateLimit
 
-    keys: tuple[frozenset[exp.Expr], ...] = ()
+
+class _Layout(NamedTuple):
+    """How the rows of a node lie: by which keys they are put together, which may be said in several ways."""
+
+    ways: tuple[Keys, ...] = ()
     hashed: bool = True
     """So that rows of two tables that are equal in the keys meet; not if they lie in order."""
     single: bool = False
@@ -43,7 +48,13 @@ class _Layout(NamedTuple):
     def gathers(self, wanted: Iterable[exp.Expr]) -> bool:
         """Whether rows that are equal in the wanted keys lie in one partition."""
         known = set(wanted)
-        return self.single or (bool(self.keys) and all(names & known for names in self.keys))
+        return self.single or any(keys and known.issuperset(keys) for keys in self.ways)
+
+    def said(self, names: Mapping[exp.Expr, Sequence[exp.Expr]]) -> _Layout:
+        """The same with other names for the keys, as far as there are some; each key in every way."""
+        ways = (itertools.product(*(names.get(key, ()) for key in keys)) for keys in self.ways)
+        found = dict.fromkeys(way for each in ways for way in itertools.islice(each, WAYS))
+        return self._replace(ways=tuple(itertools.islice(found, WAYS)))
 
 
 NOWHERE = _Layout()
@@ -51,7 +62,7 @@ SINGLE = _Layout(single=True)
 
 
 def _by(keys: Iterable[exp.Expr], *, hashed: bool = True) -> _Layout:
-    return _Layout(tuple(frozenset([key]) for key in keys), hashed)
+    return _Layout((tuple(keys),), hashed)
 
 
 class _Placed(NamedTuple):
@@ -88,7 +99,7 @@ def _place(node: Node, broadcast: int, *, top: bool = False) -> _Placed:
         found = Exchange(child.node, "range", node.order, why=node)
         return _Placed(node._replace(child=found), _by((term.this for term in node.order), hashed=False))
     if isinstance(node, Shuffle):
-        if node.keys and child.layout.hashed and child.layout.keys == _by(node.keys).keys:
+        if node.keys and child.layout.hashed and node.keys in child.layout.ways:
             return child
         return _Placed(Exchange(child.node, "hash" if node.keys else "spread", node.keys, why=node), _by(node.keys))
     layout = _renamed(node, child.layout) if isinstance(node, Project) else child.layout
@@ -97,12 +108,10 @@ def _place(node: Node, broadcast: int, *, top: bool = False) -> _Placed:
 
 def _renamed(project: Project, layout: _Layout) -> _Layout:
     """The same rows under the names that a projection gives."""
-    names: dict[exp.Expr, set[exp.Expr]] = {}
+    names: dict[exp.Expr, list[exp.Expr]] = {}
     for name, value in project.made.items():
-        names.setdefault(value, set()).add(column(name))
-    return layout._replace(
-        keys=tuple(frozenset(keys | {new for key in keys for new in names.get(key, ())}) for keys in layout.keys)
-    )
+        names.setdefault(value, []).append(column(name))
+    return layout.said(names)
 
 
 def _limit(node: Limit, broadcast: int, top: bool) -> _Placed:
@@ -130,10 +139,10 @@ def _limit(node: Limit, broadcast: int, top: bool) -> _Placed:
 
 def _union(node: Union, branches: Sequence[_Placed]) -> _Placed:
     """Rows lie as in the branches, if they lie alike in all of them."""
-    own = {column(name) for name in node.columns}
-    layouts = [each.layout._replace(keys=tuple(names & own for names in each.layout.keys)) for each in branches]
+    own = {column(name): [column(name)] for name in node.columns}
+    layouts = [each.layout.said(own) for each in branches]
     first = layouts[0]
-    alike = all(each == first for each in layouts) and first.hashed and all(len(names) == 1 for names in first.keys)
+    alike = all(each == first for each in layouts) and first.hashed and len(first.ways) <= 1
     return _Placed(with_children(node, [each.node for each in branches]), first if alike else NOWHERE)
 
 
@@ -149,15 +158,16 @@ def _aggregate(node: Aggregate, child: _Placed) -> _Placed:
         several = len(sets) > 1 or any(each.find(exp.Filter) for each in node.made.values())
         if several or not layout.gathers([*keys, *values]):
             below = Exchange(below, "hash", (*keys, *values), why=node, combined=(node,))
-            layout = _by((*keys, *values))
+            layout = NOWHERE if several else _by((*keys, *values))
     if not keys:
         if not layout.single:
             below, layout = Exchange(below, "single", why=node, combined=(node,)), SINGLE
     elif not layout.gathers(keys):
         below, layout = Exchange(below, "hash", keys, why=node, combined=(node,)), _by(keys)
-    names = {value: column(name) for name, value in node.keys.items()}
-    named = tuple(frozenset(each | {names[key] for key in each if key in names}) for each in layout.keys)
-    return _Placed(node._replace(child=below), layout._replace(keys=named))
+    names: dict[exp.Expr, list[exp.Expr]] = {}
+    for name, value in node.keys.items():
+        names.setdefault(value, []).append(column(name))
+    return _Placed(node._replace(child=below), layout.said(names))
 
 
 def _window(node: Window, child: _Placed) -> _Placed:
@@ -190,10 +200,23 @@ def _join(node: Join, broadcast: int) -> _Placed:
     return _shuffled(node, left, right, pairs)
 
 
+SHORT = 8  # spark.sql.execution.broadcastHashJoin.outputPartitioningExpandLimit
+
+
 def _streamed(node: Join, layout: _Layout, side: str, pairs: Pairs) -> _Layout:
     """What is not copied stays where it is; but an outer join that keeps rows of the copy knows not where those are."""
     kept = {"left": "right", "right": "left"}.get(node.how)
-    return NOWHERE if node.how == "full" or kept not in (None, side) else _joined_layout(node, layout, pairs)
+    if node.how == "full" or kept not in (None, side):
+        return NOWHERE
+    if node.how not in ("inner", "cross"):
+        return layout
+    names: dict[exp.Expr, list[exp.Expr]] = {key: [key] for keys in layout.ways for key in keys}
+    for pair in pairs:
+        streamed, copied = pair if side == "right" else pair[::-1]
+        if streamed in names and copied not in names[streamed]:
+            names[streamed].append(copied)
+    found = layout.said(names)
+    return found._replace(ways=found.ways[:SHORT])
 
 
 def _shuffled(node: Join, left: _Placed, right: _Placed, pairs: Pairs) -> _Placed:
@@ -205,10 +228,15 @@ def _shuffled(node: Join, left: _Placed, right: _Placed, pairs: Pairs) -> _Place
         order = positions[0] or positions[1] or list(range(len(pairs)))
         for i in range(2):
             if positions[i] != order:
-                by = tuple(keys[i][j] for j in order)
+                others = keys[1 - i]
+                # A side that lies by some of the keys is moved as the other is: the first of equal ones stands for all.
+                places = [others.index(others[j]) for j in order] if layouts[i].gathers(keys[i]) else order
+                by = tuple(keys[i][place] for place in places)
                 sides[i], layouts[i] = Exchange(sides[i], "hash", by, why=node), _by(by)
     kept = layouts[1] if node.how == "right" else NOWHERE if node.how == "full" else layouts[0]
-    return _Placed(node._replace(left=sides[0], right=sides[1]), _joined_layout(node, kept, pairs))
+    if node.how == "inner" and not kept.single:
+        kept = _Layout((*layouts[0].ways, *layouts[1].ways))
+    return _Placed(node._replace(left=sides[0], right=sides[1]), kept)
 
 
 def _positions(layout: _Layout, keys: Sequence[exp.Expr]) -> list[int]:
@@ -216,22 +244,18 @@ def _positions(layout: _Layout, keys: Sequence[exp.Expr]) -> list[int]:
 
     spark.sql.requireAllClusterKeysForCoPartition: by some of them would do, but a skewed one of them is feared.
     """
-    places = [next((i for i, key in enumerate(keys) if key in names), -1) for names in layout.keys]
-    return places if layout.hashed and sorted(places) == list(range(len(keys))) else []
-
-
-def _joined_layout(node: Join, layout: _Layout, pairs: Pairs) -> _Layout:
-    """An inner join makes keys of both sides equal, so that rows lie by either."""
-    if node.how not in ("inner", "cross"):
-        return layout
-    found = []
-    for names in layout.keys:
-        equal = {other for one in names for pair in pairs if one in pair for other in pair}
-        found.append(frozenset(names | equal))
-    return layout._replace(keys=tuple(found))
+    for way in layout.ways if layout.hashed else ():
+        if len(way) == len(keys) and set(way) == set(keys) and len(set(way)) == len(way):
+            return [keys.index(key) for key in way]
+    return []
 
 
 # -- ReuseExchangeAndSubquery -----------------------------------------------------------------------------------------
+
+
+def _takes_first(exchange: Exchange) -> bool:
+    """Whether it stands for what TakeOrderedAndProject does, which Spark never shares."""
+    return any(isinstance(each, Limit) and isinstance(each.child, Sort) for each in exchange.combined)
 
 
 def _reused(node: Node) -> Node:
@@ -249,7 +273,7 @@ def _reused(node: Node) -> Node:
 
     def mark(each: Node) -> Node:
         found = with_queries(with_children(each, [mark(child) for child in each.children]), ask)
-        if not isinstance(found, Exchange):
+        if not isinstance(found, Exchange) or _takes_first(found):
             return found
         number = numbers.of(each)
         if number in seen:

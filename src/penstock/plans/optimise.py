@@ -10,6 +10,7 @@ from penstock.plans.optimising.filters import parts_of_sides, pushed
 from penstock.plans.optimising.inferring import inferred
 from penstock.plans.optimising.order import reordered
 from penstock.plans.optimising.pruning import collapsed, pruned, without_sorts
+from penstock.plans.optimising.semis import lowered
 from penstock.plans.optimising.windows import limited, transposed
 from penstock.plans.tree import Node, rewritten, with_queries
 
@@ -18,7 +19,7 @@ __all__ = ["optimised"]
 
 def optimised(node: Node) -> Node:
     """The tree that Spark would plan."""
-    found = rewritten(rewritten(_rearranged(node), transposed), limited)
+    found = rewritten(_rearranged(node), limited)
     found = rewritten(pruned(found, set(found.columns)), collapsed)
     return rewritten(
         found, lambda each: with_queries(each, lambda inner: inner._replace(node=optimised(inner.node)))
@@ -26,8 +27,10 @@ def optimised(node: Node) -> Node:
 
 
 def _rearranged(node: Node) -> Node:
-    """Filters and joins where Spark has them; still with every column."""
-    found = pushed(reordered(pushed(rewritten(node, without_sorts))))
+    """Filters and joins where Spark has them."""
+    found = rewritten(rewritten(node, transposed), without_sorts)
+    found = rewritten(pushed(pruned(found, set(found.columns))), lowered)
+    found = pushed(reordered(found))
     found = reordered(pushed(rewritten(found, values_joined)))
     found = pushed(inferred(pushed(found)))
     found = rewritten(found, parts_of_sides)

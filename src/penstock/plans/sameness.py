@@ -12,6 +12,7 @@ from penstock.plans.tree import (
     Columns,
     Explode,
     Filter,
+    Inner,
     Join,
     Limit,
     Node,
@@ -23,6 +24,7 @@ from penstock.plans.tree import (
     Values,
     Window,
     queries,
+    references,
 )
 
 __all__ = ["Numbers"]
@@ -34,6 +36,15 @@ class Numbers:
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
         self._known: dict[int, tuple[Node, int]] = {}
+
+    def condition(self, condition: exp.Expr, column: str, beside: Mapping[str, Inner]) -> Any:
+        """What is the same for equal conditions on one column, whichever that is."""
+        places: dict[str, Any] = {column: 0}
+        for name in references(condition) & beside.keys():
+            inner = beside[name]
+            within = {each: ("within", i) for i, each in enumerate(inner.node.columns)}
+            places[name] = ("query", self.of(inner.node), _all(inner.conditions, places | within))
+        return _expression(condition, places)
 
     def of(self, node: Node) -> int:
         """The number of a tree: columns count as where they stand in it."""
@@ -58,7 +69,8 @@ def _told(node: Node, places: Mapping[str, Any]) -> Any:
     if isinstance(node, Filter):
         return frozenset(_all(node.conditions, places))
     if isinstance(node, Join):
-        return (node.how, frozenset(_all(node.conditions, places)), node.aware)
+        # Spark takes no two existence joins for equal.
+        return (node.how, frozenset(_all(node.conditions, places)), node.aware, node.found)
     if isinstance(node, Project):
         return _all(list(node.made.values()), places)
     if isinstance(node, Aggregate):

@@ -19,6 +19,7 @@ from penstock.plans.tree import (
     expressions,
     references,
     rewritten,
+    substituted,
     walk,
 )
 
@@ -30,16 +31,23 @@ def values_joined(node: Node) -> Node:
     if not isinstance(node, (Filter, Project)):
         return node
     child, beside = node.child, dict(node.beside)
+    counted: dict[str, exp.Expr] = {}
     for name, inner in node.beside.items():
         if inner.kind == "value" and inner.conditions:
             table = rewritten(inner.node, values_joined)
             readers = [each for each in expressions(node) if name in references(each)]
             needed = isinstance(node, Filter) and all(refuses_nulls(each, {name}, {}) for each in readers)
             child = Join(child, table, "inner" if needed and not _counts(table) else "left", inner.conditions)
+            if _counts(table):
+                counted[name] = exp.Coalesce(this=column(name), expressions=[exp.Literal.number(0)])
             del beside[name]
     if child is node.child:
         return node
     found = node._replace(child=child, beside=beside)
+    if isinstance(found, Project):
+        found = found._replace(made={name: substituted(each, counted) for name, each in found.made.items()})
+    else:
+        found = found._replace(conditions=tuple(substituted(each, counted) for each in found.conditions))
     if isinstance(found, Project):
         return found
     kept = node.child.columns
@@ -62,6 +70,7 @@ def existences_joined(node: Node, optimised: Callable[[Node], Node]) -> Node:
         return node
     child, beside = node.child, dict(node.beside)
     conditions: list[exp.Expr] = []
+    constants = _constants(node)
     for condition in node.conditions if isinstance(node, Filter) else ():
         bare = condition.unnest()
         negated = isinstance(bare, exp.Not)
@@ -73,6 +82,7 @@ def existences_joined(node: Node, optimised: Callable[[Node], Node]) -> Node:
         how: How = "anti" if negated else "semi"
         aware = negated and inner.kind == "in"
         met = _denied(inner) if aware and len(inner.conditions) > 1 else inner.conditions
+        met = tuple(substituted(each, constants) for each in met) if inner.kind == "exists" else met
         child = Join(child, optimised(inner.node), how, met, aware=aware)
         del beside[asked.name]
     for name, inner in list(beside.items()):
@@ -85,6 +95,16 @@ def existences_joined(node: Node, optimised: Callable[[Node], Node]) -> Node:
     found = filtered(child, conditions, beside)
     kept = node.child.columns
     return found if found.columns == kept else Project(found, {name: column(name) for name in kept}, dict(kept))
+
+
+def _constants(node: Node) -> dict[str, exp.Expr]:
+    """The columns that a filter wants equal to a constant, which stands for them in what else it asks."""
+    equal = [each for each in expressions(node) if isinstance(each, exp.EQ)] if isinstance(node, Filter) else []
+    return {
+        each.left.name: each.right
+        for each in equal
+        if isinstance(each.left, exp.Column) and isinstance(each.right, exp.Literal)
+    }  # fmt: skip
 
 
 def _negates(expression: exp.Expr, name: str) -> bool:

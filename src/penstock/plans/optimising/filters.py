@@ -40,7 +40,7 @@ def pushed(node: Node, conditions: Sequence[exp.Expr] = (), beside: Beside = Map
         if any(map(uncertain, node.conditions)):
             child = pushed(node.child)
             return filtered(node._replace(child=child, beside=inners), conditions, beside)
-        return pushed(node.child, [*conditions, *node.conditions], {**beside, **inners})
+        return pushed(node.child, [*node.conditions, *conditions], {**beside, **inners})
     if isinstance(node, Join):
         return _through_join(node, conditions, beside)
     if isinstance(node, Project):
@@ -144,18 +144,33 @@ def _through_join(join: Join, conditions: Sequence[exp.Expr], beside: Beside) ->
 
 
 def refuses_nulls(condition: exp.Expr, columns: Iterable[str], beside: Beside) -> bool:
-    """Whether a condition is false where all these columns are null: then rows without a partner are not kept."""
-    read, known = references(condition), set(columns)
-    if read & beside.keys() or not read & known:
+    """Whether a condition is not true where all these columns are null: then rows without a partner are not kept."""
+    asked = [beside[name] for name in references(condition) & beside.keys()]
+    if any(inner.kind != "value" or inner.conditions for inner in asked):
         return False
-    bare = condition.unnest()
-    if isinstance(bare, exp.Not):
-        inner = bare.this.unnest()
-        return isinstance(inner, (exp.Is, exp.In, exp.Like, exp.EQ))
-    if isinstance(bare, exp.Or):
-        return all(any(refuses_nulls(part, known, beside) for part in conjuncts(branch)) for branch in bare.flatten())
-    comparisons = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.Between, exp.In)
-    return isinstance(bare, comparisons) and not bare.find(exp.Coalesce, exp.Case, exp.If, exp.Is)
+    return bool(_null_with(condition) & set(columns))
+
+
+def _null_with(expression: exp.Expr) -> set[str]:
+    """The columns each of which makes an expression null, or untrue, by being null."""
+    if isinstance(expression, exp.Column):
+        return {expression.name}
+    if isinstance(expression, exp.Or):
+        return set.intersection(*(_null_with(branch) for branch in expression.flatten()))
+    if isinstance(expression, exp.Not) and isinstance(given := expression.this.unnest(), exp.Is):
+        return _null_with(given.this) if isinstance(given.expression, exp.Null) else set()
+    if isinstance(expression, exp.In):
+        return _null_with(expression.this)
+    if isinstance(expression, _LENIENT):
+        return set()
+    return set().union(*map(_null_with, expression.iter_expressions()))
+
+
+#: What may be something although a part of it is null.
+_LENIENT = (
+    exp.Anonymous, exp.Array, exp.Case, exp.Coalesce, exp.ConcatWs, exp.Greatest, exp.If, exp.Is, exp.IsNan, exp.Least,
+    exp.NullSafeEQ, exp.NullSafeNEQ, exp.Struct,
+)  # fmt: skip
 
 
 def parts_of_sides(node: Node) -> Node:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from penstock.plans.reading.lists import GENERATORS
 from penstock.plans.reading.names import UnreadableError
 from penstock.plans.reading.selected import Selected
 from penstock.plans.spelled import types_of
-from penstock.plans.tree import Node, Window, attribute
+from penstock.plans.tree import Node, Project, Window, attribute, column, display, references
 
 __all__ = ["named_windows", "windowed"]
 
@@ -37,7 +38,10 @@ def named_windows(select: exp.Expr) -> exp.Expr:
 
 
 def windowed(node: Node, chosen: Selected) -> Node:
-    """The windows that are asked for, those of one partition and order together; the first innermost."""
+    """The windows that are asked for, those of one partition and order together; the first innermost.
+
+    What is selected besides is computed below them: Spark knows of no renamed column that its windows lie by it.
+    """
     together: dict[tuple[exp.Expr, ...], dict[str, exp.Expr]] = {}
     places: dict[exp.Expr, str] = {}
     for part in chosen.parts():
@@ -45,11 +49,31 @@ def windowed(node: Node, chosen: Selected) -> Node:
             if window not in places:
                 places[window] = attribute("window")
                 together.setdefault(_frame(window), {})[places[window]] = window
+    if not places:
+        return node
+    node = _computed_below(node, chosen)
     for made in together.values():
         by = next(iter(made.values())).args.get("partition_by") or ()
         node = Window(node, tuple(by), made, node.columns | types_of(made, node.columns))
     chosen.replace(places)
     return node
+
+
+def _computed_below(node: Node, chosen: Selected) -> Node:
+    made: dict[str, exp.Expr] = {}
+    items = []
+    for name, each in chosen.items:
+        named = isinstance(each, exp.Column) and display(each.name).casefold() == name.casefold()
+        if not named and not each.find(exp.Window, *GENERATORS) and not references(each) & chosen.beside.keys():
+            place = attribute(name)
+            made[place] = each
+            each = column(place)
+        items.append((name, each))
+    chosen.items = items
+    if not made:
+        return node
+    everything: dict[str, exp.Expr] = {name: column(name) for name in node.columns}
+    return Project(node, everything | made, node.columns | types_of(made, node.columns))
 
 
 def _outermost(part: exp.Expr) -> Sequence[exp.Window]:
