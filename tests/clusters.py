@@ -1,12 +1,14 @@
 """A real standalone Spark cluster on loopback, made of what the PySpark wheel carries: one master, two workers.
 
 A Python process can hold one classic Spark session only, and the test run holds a local one already: whatever works on
-this cluster runs in a process of its own.
+this cluster runs in a process of its own. `application` is one for many tests: a driver and its executors are three
+JVMs that start cold, and most of what a test took that had them to itself was their start.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -18,7 +20,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import penstock as ps
 
 T = TypeVar("T")
 
@@ -28,6 +32,16 @@ PATIENCE = 120.0  # seconds; both workers have registered within 6 on two idle c
 # Ends with its whole process group when its standard input closes: when we say so, or when we are gone, however that
 # came about. Executors are children of their worker, so they are of its group.
 LEASH = '"$@" </dev/null & read -r _; kill -9 0'
+
+LOOPBACK = {"SPARK_LOCAL_IP": "127.0.0.1"}  # else the machine's own name must resolve
+
+#: What cannot be changed once an application runs. The rest a call sets for itself.
+SETTINGS = {
+    "spark.sql.shuffle.partitions": 4,
+    "spark.scheduler.minRegisteredResourcesRatio": 1,  # no task before both executors are there
+    "spark.shuffle.io.retryWait": "200ms",  # not thrice 5 s before a lost executor is believed lost
+    "spark.ui.port": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -50,11 +64,63 @@ class Cluster:
         }
 
 
+@dataclass(frozen=True)
+class Application:
+    """A process with a session on the cluster, that calls functions of the test files one after the other."""
+
+    process: subprocess.Popen[str]
+
+    def send(self, module: str, function: str, *arguments: Any) -> None:
+        """Have it call a function; what that returns is the last line which it says."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([module, function, *arguments]) + "\n")
+        self.process.stdin.flush()
+
+    def says(self) -> Any:
+        """The next line: what a call said with `say`, or what it returned."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the application ended; why is on stderr"
+        return json.loads(line)
+
+    def call(self, module: str, function: str, *arguments: Any) -> Any:
+        """What a function returns there, as JSON has it."""
+        self.send(module, function, *arguments)
+        return self.says()
+
+
+def say(something: Any) -> None:
+    """Tell the test run, from within the application."""
+    print(json.dumps(something), flush=True)
+
+
+def serve(url: str) -> None:
+    """Be the application: call what comes on standard input, until it is closed."""
+    with ps.connect(url, **SETTINGS) as engine:
+        engine.session.range(1).count()  # both executors are there
+        for line in sys.stdin:
+            module, function, *arguments = json.loads(line)
+            say(getattr(importlib.import_module(module), function)(engine, *arguments))
+
+
+@contextlib.contextmanager
+def application(url: str) -> Iterator[Application]:
+    """Run an application on a cluster."""
+    command = [sys.executable, "-c", "import sys, clusters; clusters.serve(sys.argv[1])", url]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=Path(__file__).parent, env=os.environ | LOOPBACK, **pipes)
+    try:
+        yield Application(process)
+        process.stdin.close()
+        process.wait(timeout=PATIENCE)
+    finally:
+        process.kill()
+
+
 @contextlib.contextmanager
 def standalone(folder: Path) -> Iterator[Cluster]:
     """Run a master and two workers of one core each; their logs and scratch stay under `folder`."""
-    environment = os.environ | {
-        "SPARK_LOCAL_IP": "127.0.0.1",  # else the machine's own name must resolve
+    own = {
         "SPARK_LOCAL_DIRS": str(folder / "scratch"),
         "SPARK_WORKER_DIR": str(folder / "work"),
         "SPARK_DAEMON_MEMORY": "256m",
@@ -70,7 +136,7 @@ def standalone(folder: Path) -> Iterator[Cluster]:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=os.environ | LOOPBACK | own,
                 start_new_session=True,
             )
             started.callback(_stop, process)

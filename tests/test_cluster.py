@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import signal
@@ -11,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -21,11 +21,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import penstock as ps
+from clusters import Application, Cluster, application, say
 from penstock.catalog import PATTERNS
 from penstock.cli.main import run
+from penstock.engines.engine import Engine
 from penstock.testing import assert_tables_equal, rows
 
-# Three JVMs start for each test here: seconds on idle cores, minutes on crowded ones.
+# The cluster and its application are six JVMs: seconds to start on idle cores, minutes on crowded ones.
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(480)]
 
 JOB = str(Path(__file__).parent.parent / "examples" / "clickstream" / "job.py")
@@ -35,68 +37,22 @@ KEYS = 5_000
 TASKS = 25  # of the reducing stage
 
 
-def heavy_query(url: str) -> None:
-    """Run in a process of its own: a query of two shuffles whose reducing stage takes seconds.
-
-    Prints a line when it has its executors, one when some of that stage's tasks are done, and at the end the result and
-    how often a stage was retried.
-    """
-    settings = {
-        "spark.sql.shuffle.partitions": TASKS,
-        "spark.sql.adaptive.coalescePartitions.enabled": False,  # else the little data becomes two tasks
-        "spark.shuffle.io.retryWait": "200ms",  # not thrice 5 s before a lost executor is believed lost
-        "spark.scheduler.minRegisteredResourcesRatio": 1,  # no task before both executors are there
-        "spark.ui.enabled": False,
-    }
-    with ps.connect(url, **settings) as engine:
-        engine.session.range(1).count()
-        print("started", flush=True)
-        numbers = engine.query(f"SELECT id, id % {KEYS} AS k FROM range(0, {ROWS}, 1, 8)", {})
-        groups = ps.aggregate(numbers, "k", n="count(*)", total="sum(id)")
-        # 2 ms a group, 0.4 s a task and 5 s in all, however fast the machine is: time to be killed in.
-        pause = "reflect('java.lang.Thread', 'sleep', 2L)"
-        paused = engine.query(f"SELECT k % 10 AS digit, n, total, {pause} AS paused FROM t", {"t": groups})
-        answer = ps.aggregate(paused, "digit", n="sum(n)", total="sum(total)", groups="count(paused)")
-
-        result: list[dict[str, Any]] = []
-        query = threading.Thread(target=lambda: result.extend(rows(answer)))
-        query.start()
-        tracker = engine.session.sparkContext.statusTracker()
-        announced, retries = False, 0
-        while query.is_alive():
-            for stage in filter(None, map(tracker.getStageInfo, tracker.getActiveStageIds())):
-                retries = max(retries, stage.currentAttemptId)
-                if not announced and stage.numTasks == TASKS and stage.numCompletedTasks >= 2:
-                    announced = True
-                    print("reducing", flush=True)
-            time.sleep(0.05)
-        print(json.dumps({"rows": result, "retries": retries}), flush=True)
+@pytest.fixture(scope="module")
+def on_cluster(cluster: Cluster) -> Iterator[Application]:
+    """A process that calls functions of this file with an engine on the cluster."""
+    with application(cluster.url) as running:
+        yield running
 
 
-def test_an_executor_killed_amid_a_shuffle_changes_nothing(cluster):
-    """With one of two executors killed while its shuffled rows are read, they are made anew and the result is right."""
-    command = [sys.executable, "-c", "import sys, test_cluster as t; t.heavy_query(sys.argv[1])", cluster.url]
-    with subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True) as query:
-        assert query.stdout is not None
-        assert query.stdout.readline() == "started\n"
-        before = cluster.executors()  # looked for now: a second later, on crowded cores, little was left to be lost
-        assert query.stdout.readline() == "reducing\n"
-        os.kill(min(before), signal.SIGKILL)
-        answer = json.loads(query.stdout.read())
-
-    assert len(before) == 2
-    assert answer["retries"] > 0
-    each = ROWS // KEYS
-    expected = [
-        {
-            "digit": digit,
-            "n": each * KEYS // 10,
-            "total": sum(range(digit, ROWS, 10)),
-            "groups": KEYS // 10,
-        }
-        for digit in range(10)
-    ]
-    assert_tables_equal(answer["rows"], expected)
+@contextlib.contextmanager
+def settings(engine: Engine, wanted: dict[str, Any]) -> Iterator[None]:
+    """Settings of the session, for a while."""
+    before = {key: engine.session.conf.get(key) for key in wanted}
+    for key, value in wanted.items():
+        engine.session.conf.set(key, value)
+    yield
+    for key, value in before.items():
+        engine.session.conf.set(key, value)
 
 
 # A call of every pattern; files and engine are added. The joins' other side is the last file.
@@ -123,27 +79,25 @@ CALLS = [
 ]
 
 
-def run_verbs(engine: str, events: Path, into: Path) -> None:
-    """Run every call on an engine (on the cluster: in a process of its own), the output of each into its own file."""
-    into.mkdir()
-    files = sorted(map(str, events.glob("*.parquet")))
-    with ps.connect(engine):  # one application for all calls: each would wait for executors of its own
-        for number, (verb, *arguments) in enumerate(CALLS):
-            words = [files[-1] if word == OTHER else word for word in arguments]
-            with (into / f"{number}.csv").open("w") as out, contextlib.redirect_stdout(out):
-                code = run([verb, *files, *words, "--format", "csv", "--engine", engine, "--quiet"])
-            assert code == 0, f"penstock {verb} {' '.join(arguments)} ended with {code}"
+def run_verbs(engine: Engine, events: str, into: str) -> None:
+    """Run every call on an engine, the output of each into its own file."""
+    files = sorted(map(str, Path(events).glob("*.parquet")))
+    for number, (verb, *arguments) in enumerate(CALLS):
+        words = [files[-1] if word == OTHER else word for word in arguments]
+        with Path(into, f"{number}.csv").open("w") as out, contextlib.redirect_stdout(out):
+            code = run([verb, *files, *words, "--format", "csv", "--engine", engine.target, "--quiet"])
+        assert code == 0, f"penstock {verb} {' '.join(arguments)} ended with {code}"
 
 
-def test_every_verb_prints_the_same_bytes_on_the_cluster(cluster, tmp_path):
+def test_every_verb_prints_the_same_bytes_on_the_cluster(on_cluster, duckdb_engine, tmp_path):
     """The csv of every pattern over several files is the same, byte for byte, on DuckDB and on two workers."""
     assert {verb for verb, *_ in CALLS} == {pattern.name for pattern in PATTERNS}
 
     write_events(tmp_path)
-    run_verbs("duckdb", tmp_path, tmp_path / "duckdb")
-    script = "import sys, pathlib, test_cluster as t; t.run_verbs(sys.argv[1], *map(pathlib.Path, sys.argv[2:]))"
-    command = [sys.executable, "-c", script, cluster.url, str(tmp_path), str(tmp_path / "spark")]
-    subprocess.run(command, cwd=Path(__file__).parent, check=True)
+    for engine in ("duckdb", "spark"):
+        (tmp_path / engine).mkdir()
+    run_verbs(duckdb_engine, str(tmp_path), str(tmp_path / "duckdb"))
+    on_cluster.call("test_cluster", "run_verbs", str(tmp_path), str(tmp_path / "spark"))
 
     for number, call in enumerate(CALLS):
         ours, theirs = ((tmp_path / engine / f"{number}.csv").read_bytes() for engine in ("duckdb", "spark"))
@@ -170,23 +124,89 @@ def write_events(folder: Path) -> None:
         pq.write_table(pa.table(events), folder / f"events-{part}.parquet", row_group_size=300)
 
 
-def test_the_clickstream_job_writes_the_same_lake_on_the_cluster(cluster, tmp_path):
+def run_job(engine: Engine, folder: str) -> None:
+    """Run the clickstream job on an engine, in a folder beside its data."""
+    with contextlib.chdir(folder):
+        assert run(["run", JOB, "-q", "-p", "data=../data", "-e", engine.target]) == 0
+
+
+def test_the_clickstream_job_writes_the_same_lake_on_the_cluster(on_cluster, duckdb_engine, tmp_path):
     """The job on two workers gives the rows that it gives on DuckDB; the refused ones too, with file and line."""
-    from examples.clickstream.generate import generate  # not above: processes of their own import this file from here
+    from examples.clickstream.generate import generate  # not above: the application imports this file from here
 
     generate(tmp_path / "data", 300_000, seed=5)
-    lakes = []
-    for name, target in (("duckdb", "duckdb"), ("cluster", cluster.url)):
+    for name in ("duckdb", "cluster"):
         (tmp_path / name).mkdir()
-        words = ["-p", "data=../data", "-e", target, "--set", "spark.sql.shuffle.partitions=4"]
-        command = [sys.executable, "-c", "from penstock.cli.main import main; main()", "run", JOB, "-q", *words]
-        subprocess.run(command[: None if name == "cluster" else -2], cwd=tmp_path / name, check=True)
+    run_job(duckdb_engine, str(tmp_path / "duckdb"))
+    on_cluster.call("test_cluster", "run_job", str(tmp_path / "cluster"))
+    lakes = []
+    for name in ("duckdb", "cluster"):
         refused = next((tmp_path / name).glob(".penstock/clickstream/2*/quarantine/events"))
         lakes.append([ps.read(str(path)) for path in (*(tmp_path / name / "lake" / sink for sink in SINKS), refused)])
 
     for ours, theirs in zip(*lakes, strict=True):
         assert ours.aggregate("count(*)").fetchall() > [(10,)]
         assert_tables_equal(ours, theirs)
+
+
+def heavy_query(engine: Engine) -> dict[str, Any]:
+    """Run on the cluster: a query of two shuffles whose reducing stage takes seconds; its rows, and how often retried.
+
+    Says a word when some of that stage's tasks are done.
+    """
+    wanted = {
+        "spark.sql.shuffle.partitions": TASKS,
+        "spark.sql.adaptive.coalescePartitions.enabled": False,  # else the little data becomes two tasks
+    }
+    with settings(engine, wanted):
+        return run_heavy_query(engine)
+
+
+def run_heavy_query(engine: Engine) -> dict[str, Any]:
+    """The same, with the settings that are there."""
+    numbers = engine.query(f"SELECT id, id % {KEYS} AS k FROM range(0, {ROWS}, 1, 8)", {})
+    groups = ps.aggregate(numbers, "k", n="count(*)", total="sum(id)")
+    # 2 ms a group, 0.4 s a task and 5 s in all, however fast the machine is: time to be killed in.
+    pause = "reflect('java.lang.Thread', 'sleep', 2L)"
+    paused = engine.query(f"SELECT k % 10 AS digit, n, total, {pause} AS paused FROM t", {"t": groups})
+    answer = ps.aggregate(paused, "digit", n="sum(n)", total="sum(total)", groups="count(paused)")
+
+    result: list[dict[str, Any]] = []
+    query = threading.Thread(target=lambda: result.extend(rows(answer)))
+    query.start()
+    tracker = engine.session.sparkContext.statusTracker()
+    announced, retries = False, 0
+    while query.is_alive():
+        for stage in filter(None, map(tracker.getStageInfo, tracker.getActiveStageIds())):
+            retries = max(retries, stage.currentAttemptId)
+            if not announced and stage.numTasks == TASKS and stage.numCompletedTasks >= 2:
+                announced = True
+                say("reducing")
+        time.sleep(0.05)
+    return {"rows": result, "retries": retries}
+
+
+def test_an_executor_killed_amid_a_shuffle_changes_nothing(cluster, on_cluster):
+    """With one of two executors killed while its shuffled rows are read, they are made anew and the result is right."""
+    before = cluster.executors()
+    on_cluster.send("test_cluster", "heavy_query")
+    assert on_cluster.says() == "reducing"
+    os.kill(min(before), signal.SIGKILL)
+    answer = on_cluster.says()
+
+    assert len(before) == 2
+    assert answer["retries"] > 0
+    each = ROWS // KEYS
+    expected = [
+        {
+            "digit": digit,
+            "n": each * KEYS // 10,
+            "total": sum(range(digit, ROWS, 10)),
+            "groups": KEYS // 10,
+        }
+        for digit in range(10)
+    ]
+    assert_tables_equal(answer["rows"], expected)
 
 
 def test_an_interrupted_test_run_leaves_no_cluster_behind(java, tmp_path):
