@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from sqlglot import exp
 
-__all__ = ["Columns", "attribute", "column", "conjuncts", "display", "references", "substituted", "uncertain"]
+__all__ = [
+    "Columns",
+    "attribute",
+    "column",
+    "conjuncts",
+    "display",
+    "fields_of",
+    "references",
+    "substituted",
+    "uncertain",
+]
 
 #: Columns and their types, in DuckDB's names; "?" where the type is not known.
 Columns: TypeAlias = dict[str, str]
@@ -114,3 +125,38 @@ def conjuncts(condition: exp.Expr | None) -> list[exp.Expr]:
             return [*shared, exp.paren(exp.or_(*(exp.and_(*branch) for branch in rest)), copy=False)]
     same = isinstance(bare, exp.EQ) and isinstance(bare.left, exp.Literal) and bare.left == bare.right
     return [] if same or bare == exp.true() else [bare]
+
+
+# -- types ------------------------------------------------------------------------------------------------------------
+
+
+def fields_of(kind: str) -> dict[str, str]:
+    """The fields of a struct with their types, or of a map `key` and `value`; none of another type.
+
+    >>> fields_of('STRUCT("user, id" BIGINT, at STRUCT(d DATE, n INTEGER)[])')
+    {'user, id': 'BIGINT', 'at': 'STRUCT(d DATE, n INTEGER)[]'}
+    >>> fields_of("MAP(VARCHAR, DECIMAL(9,2))")
+    {'key': 'VARCHAR', 'value': 'DECIMAL(9,2)'}
+    """
+    name, _, rest = kind.partition("(")
+    if name not in ("STRUCT", "MAP") or not rest.endswith(")"):
+        return {}
+    parts = list(_parts_of_type(rest[:-1]))
+    if name == "MAP":
+        return dict(zip(("key", "value"), parts, strict=True))
+    fields = (re.fullmatch(r'(?:"((?:[^"]|"")*)"|(\S+)) (.*)', part, re.DOTALL) for part in parts)
+    return {each[2] or each[1].replace('""', '"'): each[3] for each in fields if each}
+
+
+def _parts_of_type(text: str) -> Iterator[str]:
+    """What stands between the commas that are in no brackets and no quotes."""
+    part, depth, quoted = "", 0, False
+    for letter in text:
+        quoted ^= letter == '"'
+        depth += 0 if quoted else (letter == "(") - (letter == ")")
+        if letter == "," and not depth and not quoted:
+            yield part.strip()
+            part = ""
+        else:
+            part += letter
+    yield part.strip()

@@ -139,7 +139,7 @@ def _limit(node: Limit, broadcast: int, top: bool) -> _Placed:
 
 def _union(node: Union, branches: Sequence[_Placed]) -> _Placed:
     """Rows lie as in the branches, if they lie alike in all of them."""
-    own = {column(name): [column(name)] for name in node.columns}
+    own: dict[exp.Expr, list[exp.Expr]] = {column(name): [column(name)] for name in node.columns}
     layouts = [each.layout.said(own) for each in branches]
     first = layouts[0]
     alike = all(each == first for each in layouts) and first.hashed and len(first.ways) <= 1
@@ -266,7 +266,7 @@ def _reused(node: Node) -> Node:
 
     def ask(inner: Inner) -> Inner:
         number = numbers.of(inner.node)
-        if number in asked:
+        if inner.reused or number in asked:
             return inner._replace(reused=True)
         asked.add(number)
         return inner._replace(node=mark(inner.node))

@@ -11,6 +11,7 @@ from penstock.plans.optimising.inferring import inferred
 from penstock.plans.optimising.order import reordered
 from penstock.plans.optimising.pruning import collapsed, pruned, without_sorts
 from penstock.plans.optimising.semis import lowered
+from penstock.plans.optimising.subplans import together
 from penstock.plans.optimising.windows import limited, transposed
 from penstock.plans.tree import Node, rewritten, with_queries
 
@@ -19,10 +20,14 @@ __all__ = ["optimised"]
 
 def optimised(node: Node) -> Node:
     """The tree that Spark would plan."""
+    return together(_optimised(node))
+
+
+def _optimised(node: Node) -> Node:
     found = rewritten(_rearranged(node), limited)
     found = rewritten(pruned(found, set(found.columns)), collapsed)
     return rewritten(
-        found, lambda each: with_queries(each, lambda inner: inner._replace(node=optimised(inner.node)))
+        found, lambda each: with_queries(each, lambda inner: inner._replace(node=_optimised(inner.node)))
     )  # fmt: skip
 
 

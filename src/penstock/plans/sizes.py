@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
+from penstock.plans.columns import fields_of
 from penstock.plans.tree import (
     Aggregate,
     Exchange,
@@ -90,10 +91,8 @@ def width(kinds: Iterable[str]) -> int:
 def _width(kind: str) -> int:
     if kind.endswith("]"):
         return _width(kind.rpartition("[")[0])
-    if kind.startswith(("STRUCT(", "MAP(")):
-        parts = exp.DataType.build(kind, dialect="duckdb").expressions
-        kinds = (each.args["kind"] if isinstance(each, exp.ColumnDef) else each for each in parts)
-        return sum(_width(each.sql("duckdb")) for each in kinds)
+    if fields := fields_of(kind):
+        return sum(map(_width, fields.values()))
     if found := re.fullmatch(r"DECIMAL\((\d+),\d+\)", kind):
         return 8 if int(found[1]) <= 18 else 16
     return _WIDTHS.get(kind, 8)

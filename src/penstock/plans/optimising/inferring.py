@@ -73,9 +73,9 @@ def _equal_to_one(table: Node, pairs: Sequence[tuple[exp.Expr, exp.Expr]], place
     for pair in pairs:
         key, other = pair[place], pair[1 - place]
         known = first.setdefault(other, key)
-        if known != key and isinstance(known, exp.Column) and isinstance(key, exp.Column):
-            if not _are_equal(table, known.name, key.name):
-                yield exp.EQ(this=known.copy(), expression=key.copy())
+        plain = isinstance(known, exp.Column) and isinstance(key, exp.Column)
+        if plain and not _are_equal(table, known.name, key.name):
+            yield exp.EQ(this=known.copy(), expression=key.copy())
 
 
 def _are_equal(table: Node, one: str, other: str) -> bool:

@@ -17,6 +17,7 @@ from penstock.plans.tree import (
     queries,
     references,
     substituted,
+    with_children,
 )
 
 __all__ = ["lowered"]
@@ -37,7 +38,7 @@ def lowered(node: Node) -> Node:
         made = below.made if isinstance(below, Project) else below.keys
         values = {name: made[name] for name in asked}
     conditions = tuple(substituted(each, values) for each in node.conditions)
-    return below._replace(child=lowered(node._replace(left=below.child, conditions=conditions)))
+    return with_children(below, [lowered(node._replace(left=below.children[0], conditions=conditions))])
 
 
 def _below_join(node: Join, below: Join, asked: set[str]) -> Node:

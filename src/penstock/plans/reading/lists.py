@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from penstock.plans.columns import fields_of
 from penstock.plans.reading.names import UnreadableError
 from penstock.plans.spelled import types_of
 from penstock.plans.tree import Explode, Node, attribute
 
-__all__ = ["GENERATORS", "exploded", "fields_of"]
+__all__ = ["GENERATORS", "exploded"]
 
 GENERATORS = (exp.Explode, exp.Posexplode, exp.Inline)
 
@@ -31,8 +32,7 @@ def exploded(node: Node, generator: exp.Expr, names: Sequence[str] = ()) -> Expl
         if not made:
             raise UnreadableError("inline of what is no list of structs")
     elif kind.startswith("MAP("):
-        key, value = exp.DataType.build(kind, dialect="duckdb").expressions
-        made = {"key": key.sql("duckdb"), "value": value.sql("duckdb")}
+        made = fields_of(kind)
     else:
         made = {"col": kind.removesuffix("[]") if kind.endswith("[]") else "?"}
     if isinstance(generator, exp.Posexplode):
@@ -41,15 +41,3 @@ def exploded(node: Node, generator: exp.Expr, names: Sequence[str] = ()) -> Expl
         raise UnreadableError(f"{len(names)} names for the {len(made)} columns of {generator.sql('spark')}"[:80])
     columns = {attribute(name): each for name, each in zip(names or made, made.values(), strict=True)}
     return Explode(node, generator, tuple(columns), node.columns | columns)
-
-
-def fields_of(kind: str) -> dict[str, str]:
-    """The fields of a struct's type with theirs; none where it is of another.
-
-    >>> fields_of('STRUCT("user id" BIGINT, tags VARCHAR[])')
-    {'user id': 'BIGINT', 'tags': 'TEXT[]'}
-    """
-    if not kind.startswith("STRUCT("):
-        return {}
-    fields = exp.DataType.build(kind, dialect="duckdb").expressions
-    return {each.name: each.args["kind"].sql("duckdb") for each in fields}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from penstock.plans.columns import fields_of
 from penstock.plans.reading.expressions import Beside, changed, named_like, resolved
-from penstock.plans.reading.lists import fields_of
 from penstock.plans.reading.names import Scope, UnreadableError
 from penstock.plans.tree import Columns, column
 
