@@ -1,7 +1,7 @@
 """`penstock explain`: what a finding means, and what goes wrong in a run: symptom, cause, what to do.
 
-The texts stand in `codes/`, a file each: of a code, or of something that happens to a run. They are Markdown, so that one
-can read them there, too.
+The texts stand in `codes/`, a file each: of a code, or of something that happens to a run. They are Markdown, so that
+one can read them there, too.
 """
 
 from __future__ import annotations

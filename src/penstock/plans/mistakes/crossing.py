@@ -14,7 +14,7 @@ from penstock import sql
 from penstock.amounts import about, amount, size
 from penstock.plans.figures import UNKNOWN
 from penstock.plans.finding import Finding, Look, matters
-from penstock.plans.flow import TASK
+from penstock.plans.flow import PLACE, TASK
 from penstock.plans.lineage import called
 from penstock.plans.mistakes.joining import keys_as_given, sides_of
 from penstock.plans.remedies import DATES, NUMBERS, TEXTS
@@ -25,9 +25,9 @@ __all__ = ["heavy_keys", "partition_counts"]
 
 #: So many times the mean a task has to get: what Spark takes for skewed (skewJoin.skewedPartitionFactor).
 TIMES = 5
-#: A run of the sample with fewer rows says nothing, and in each run a key has to have so much of its share at least:
-#: else the file is sorted by it, about, and a run has only a few keys.
-SOME_ROWS, EVERYWHERE = 500, 0.25
+#: Parts of the sample; one with fewer rows says nothing, and in each other a key has to have so much of its share at
+#: least: else the file is sorted by it, about, and each part has only a few keys.
+PARTS, SOME_ROWS, EVERYWHERE = 8, 500, 0.25
 #: What a partition may have as it crosses, what it had better have, and what is next to nothing.
 MOST, WANTED, LEAST = 256 << 20, 128 << 20, 1 << 20
 #: So many partitions are many, and so many blocks, one for each map task and partition.
@@ -45,8 +45,8 @@ def heavy_keys(look: Look) -> Iterator[Finding]:
         if not matters(crossing.bytes):
             continue
         heaviest = _heaviest(look, exchange)
-        if heaviest is None or heaviest.share * reducers < TIMES:
-            continue
+        if heaviest is None or heaviest.share * min(reducers, heaviest.keys) < TIMES:
+            continue  # where keys are few, each of them is many times the mean
         task = crossing.bytes.times(heaviest.share, "sample")
         if not matters(task):
             continue
@@ -57,7 +57,7 @@ def heavy_keys(look: Look) -> Iterator[Finding]:
             "PEN203",
             look.operator(exchange),
             f"{told} has {share} of the {about(look.rows(exchange.child))} rows that move by {', '.join(keys)}: "
-            f"one task gets {size(task.mid)}, {heaviest.share * reducers:.0f} times the mean",
+            f"one task gets {size(task.mid)}, {heaviest.share * min(reducers, heaviest.keys):.0f} times the mean",
             list(_treated(look, exchange, keys, heaviest.key))[:2],
             task,
             argument="by" if len(keys) > 1 else keys[0],
@@ -69,6 +69,8 @@ class Heaviest(NamedTuple):
 
     key: tuple[Any, ...]
     share: float
+    keys: int
+    """How many keys were seen."""
     whole: bool
     """Whether all rows were looked at."""
 
@@ -94,16 +96,20 @@ def _heaviest(look: Look, exchange: Exchange) -> Heaviest | None:
     dropped = isinstance(exchange.why, Join) and exchange.why.how in ("inner", "semi")
     same = " AND ".join(f"c.{name} IS NOT DISTINCT FROM top.{name}" for name in names)
     where = f" WHERE {' AND '.join(f'{name} IS NOT NULL' for name in names)}" if dropped else ""
-    rows = f"SELECT * FROM (SELECT {keys}, {TASK} AS task FROM ({flow.text})){where}"
+    # Runs of the sample, and parts of them: one run may be all that there is.
+    part = f"({TASK}, {PLACE} * {PARTS} // {max(1, flow.base_taken)})"
+    rows = f"SELECT * FROM (SELECT {keys}, {part} AS part FROM ({flow.text})){where}"
     least = (
-        f"SELECT min(coalesce(c.n, 0) / of_run) FROM runs LEFT JOIN counted AS c ON c.task = runs.task AND {same} "
-        f"WHERE of_run >= {SOME_ROWS}"
+        f"SELECT min(coalesce(c.n, 0) / of_part) FROM parts LEFT JOIN counted AS c ON c.part = parts.part AND {same} "
+        f"WHERE of_part >= {SOME_ROWS}"
     )
     found = flows.query(
-        f"WITH counted AS (SELECT {listed}, task, count(*) AS n FROM ({rows}) GROUP BY ALL), "
-        f"runs AS (SELECT task, sum(n) AS of_run FROM counted GROUP BY task), "
-        f"top AS (SELECT {listed}, sum(n) AS n FROM counted GROUP BY ALL ORDER BY n DESC, {listed} LIMIT 1) "
-        f"SELECT {listed}, n / (SELECT sum(of_run) FROM runs) AS share, ({least}) AS least FROM top",
+        f"WITH counted AS (SELECT {listed}, part, count(*) AS n FROM ({rows}) GROUP BY ALL), "
+        f"parts AS (SELECT part, sum(n) AS of_part FROM counted GROUP BY part), "
+        f"keys AS (SELECT {listed}, sum(n) AS n FROM counted GROUP BY ALL), "
+        f"top AS (SELECT * FROM keys ORDER BY n DESC, {listed} LIMIT 1) "
+        f"SELECT {listed}, n / (SELECT sum(n) FROM keys) AS share, (SELECT count(*) FROM keys) AS keys, "
+        f"({least}) AS least FROM top",
         flow,
     ).to_pylist()
     if not found:
@@ -111,7 +117,7 @@ def _heaviest(look: Look, exchange: Exchange) -> Heaviest | None:
     [row] = found
     if not flow.whole and (row["least"] or 0.0) < EVERYWHERE * row["share"]:
         return None
-    return Heaviest(tuple(row[name] for name in names), float(row["share"]), flow.whole)
+    return Heaviest(tuple(row[name] for name in names), float(row["share"]), int(row["keys"]), flow.whole)
 
 
 # -- what to do -------------------------------------------------------------------------------------------------------

@@ -79,10 +79,14 @@ def sides_of(look: Look, join: Join) -> tuple[str, str]:
 
 def keys_as_given(join: Join) -> str:
     """The keys as `ps.join` takes them."""
-    names = {called(ours, join): called(theirs, join) for ours, theirs in both(join)}
+    names = {one: other for one, other in _keys(join) if one != "l_salt"}  # which `ps.join` adds
     if any(ours != theirs for ours, theirs in names.items()):
         return json.dumps(names)
     return json.dumps(list(names) if len(names) > 1 else next(iter(names)))
+
+
+def _keys(join: Join) -> list[tuple[str, str]]:
+    return [(called(ours, join), called(theirs, join)) for ours, theirs in both(join)]
 
 
 def _rows(look: Look, exchange: Exchange) -> str:
@@ -112,7 +116,7 @@ def exploding(look: Look) -> Iterator[Finding]:
         if nested:
             what = f"each row meets each: {sides} are {about(left * right)} comparisons"
         else:
-            keys = ", ".join(dict.fromkeys(called(ours, join) for ours, _ in both(join)))
+            keys = ", ".join(dict.fromkeys(ours for ours, _ in _keys(join)))
             what = f"{sides} make {about(out)} rows: keys of {keys} occur many times on both sides"
         yield look.finding("PEN205", join, what, _instead(look, join, nested), _made(join, out))
 

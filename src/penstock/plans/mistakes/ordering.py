@@ -186,12 +186,13 @@ def sorted_in_vain(look: Look) -> Iterator[Finding]:
         moved = look.forecast.crossing(exchange).bytes
         if not loser or not matters(moved):
             continue
+        first = called(exchange.keys[0], exchange)  # `ps.sort` goes on with all other columns
         yield look.finding(
             "PEN215",
             sort,
-            f"{about(look.rows(sort))} rows are sorted by {keys_of(exchange)}, {size(moved.mid)} cross for it, and "
-            f"{loser} above does not keep the order",
-            [f"ps.write(…, sort_by={json.dumps(keys_of(exchange).split(', '))}), at the end, and no order here"],
+            f"{about(look.rows(sort))} rows are sorted by {first}, {size(moved.mid)} cross for it, and {loser} above "
+            "does not keep the order",
+            [f"ps.write(…, sort_by={json.dumps(first)})"],
             moved,
             argument="ORDER BY",
         )

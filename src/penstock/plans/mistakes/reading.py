@@ -166,22 +166,30 @@ def _range(condition: exp.Expr, scan: Scan) -> tuple[str, datetime.datetime, dat
     asked = condition.unnest()
     if not isinstance(asked, exp.EQ):
         return None
-    for one, other in ((asked.left.unnest(), asked.right.unnest()), (asked.right.unnest(), asked.left.unnest())):
+    left, right = _uncast(asked.left), _uncast(asked.right)
+    for one, other in ((left, right), (right, left)):
         column = one.find(exp.Column)
         name = scan.names.get(column.name) if column is not None else None
         if name is None or column is None or not scan.columns[column.name].startswith(("TIMESTAMP", "DATE")):
             continue
-        value = other.this if isinstance(other, (exp.Cast, exp.TsOrDsToDate, exp.Timestamp, exp.Date)) else other
+        value = other.this if isinstance(other, (exp.TsOrDsToDate, exp.Timestamp, exp.Date)) else other
         if not isinstance(value, exp.Literal):
             continue
         found = None
         if isinstance(one, exp.Year) and value.is_int:
             found = datetime.datetime(int(value.name), 1, 1), datetime.datetime(int(value.name) + 1, 1, 1)
-        elif isinstance(one, (exp.TimestampTrunc, exp.DateTrunc)) and one.this.unnest() == column:
+        elif isinstance(one, (exp.TimestampTrunc, exp.DateTrunc)) and _uncast(one.this) == column:
             found = _period(value.name, one.args["unit"].name.lower())
         if found:
             return (name, *found)
     return None
+
+
+def _uncast(expression: exp.Expr) -> exp.Expr:
+    """What is cast, most often to the type that it has."""
+    while isinstance(bare := expression.unnest(), exp.Cast):
+        expression = bare.this
+    return bare
 
 
 def _period(text: str, unit: str) -> tuple[datetime.datetime, datetime.datetime] | None:
