@@ -1,13 +1,14 @@
-"""Numbers as a person reads them."""
+"""Numbers as a person reads them, and rows of them below each other."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator, Sequence
 
 from penstock.errors import UsageError
 
-__all__ = ["about", "amount", "bytes_of", "clock", "size"]
+__all__ = ["about", "aligned", "amount", "bytes_of", "clock", "size"]
 
 _PREFIXES = "KMGTP"
 _UNITS: dict[str, int] = {
@@ -79,3 +80,18 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = (), *, before: str = " ") -> Iterator[str]:
+    """Rows as lines, their cells below each other: to the left, but for the columns that are named.
+
+    >>> list(aligned([["rows", "of"], ["12", "a"]], right=[0]))
+    [' rows  of', '   12  a']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield f"{before}{'  '.join(cells)}".rstrip()

@@ -48,6 +48,7 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
     import penstock as ps
     from penstock.cli.inputs import opened
     from penstock.cli.output import chosen
+    from penstock.cli.plan import show
 
     say = (lambda _: None) if options.quiet else _note
     printed = "" if options.plan or options.to_files else chosen(options.format)
@@ -64,7 +65,7 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
         counting = inputs.format == "log" and not options.quiet
         if options.plan:
             planned = apply(table)
-            click.echo(str(ps.plan(planned)))
+            show(ps.plan(planned))
             if options.verbose:
                 click.echo(engine.explain(planned).rstrip())
             return

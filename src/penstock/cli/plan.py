@@ -1,8 +1,10 @@
-"""`penstock plan`: what a job, or a query over files, will read and move. Nothing of it runs."""
+"""`penstock plan`: what a job, or a query over files, will read and move, and, where it is run too, what it moved then."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,42 +15,80 @@ from penstock.cli.options import engine_option, settings_option
 from penstock.cli.runs import json_option
 
 if TYPE_CHECKING:
+    from penstock.engines.engine import Engine
+    from penstock.engines.measures import Measures
+    from penstock.jobs.job import Job
     from penstock.plans.plan import Plan
 
-__all__ = ["plan"]
+__all__ = ["after_run", "plan", "show"]
+
+#: Where a project keeps what is known of its runs; a job may say another.
+HOME = Path(".penstock")
 
 
 def _run(
     what: str, files: tuple[str, ...], params: tuple[str, ...], engine: str, settings: dict[str, Any],
-    input_format: str | None, reading: dict[str, Any], cluster: tuple[str, ...], as_json: bool, **most: str | None,
+    input_format: str | None, reading: dict[str, Any], cluster: tuple[str, ...], run: bool, as_json: bool,
+    **most: str | None,
 ) -> None:  # fmt: skip
     import penstock as ps
-    from penstock.amounts import bytes_of
     from penstock.cli import job_files
     from penstock.engines.engine import using
     from penstock.errors import UsageError
-    from penstock.plans.budget import Budget, hold_to
+    from penstock.plans.budget import budget_of, hold_to
+    from penstock.plans.history import remember
 
-    budget = Budget(
-        *(bytes_of(given) if given else None for given in (most["max_moved"], most["max_memory"])),
-        files=int(most["max_files"]) if most["max_files"] else None,
-    )
+    budget = budget_of(**most)
     hardware = job_files.parameters(cluster) or None
+    is_job = not files and what.partition(":")[0].endswith(".py")
+    if not files and not is_job:
+        raise UsageError(f'"{what}" has no files', "penstock plan job.py, or penstock plan 'SELECT … FROM t' FILE…")
+    job, values = (job_files.load(what), job_files.parameters(params)) if is_job else (None, {})
     with ps.connect(engine, **settings) as opened:
-        if files:
-            table = ps.read(list(files), input_format, engine=opened, **reading)
-            found = ps.plan(what, cluster=hardware, t=table)
-        elif what.partition(":")[0].endswith(".py"):
-            with using(opened):
-                found = ps.plan(job_files.load(what), cluster=hardware, **job_files.parameters(params))
-        else:
-            raise UsageError(f'"{what}" has no files', "penstock plan job.py, or penstock plan 'SELECT … FROM t' FILE…")
-    _show(found, as_json)
-    hold_to(found.steps, budget)
+        table = None if job else ps.query(what, t=ps.read(list(files), input_format, engine=opened, **reading))
+        with using(opened):
+            found = ps.plan(job or table, cluster=hardware, **values)
+        hold_to(found.steps, budget)
+        if run:
+            found = _after(found, opened, table) if job is None else after_run(found, job, opened, values)
+    if found.measured:
+        remember(_home(job), job.name if job else what, found.engine, found.measured)
+    show(found, _home(job), as_json)
 
 
-def _show(found: Plan, as_json: bool) -> None:
+def _after(found: Plan, engine: Engine, table: Any) -> Plan:
+    """What a query did, whose rows nobody wants."""
+    from penstock.cli.attend import attended
+
+    def work() -> Measures:
+        with engine.measured() as measured:
+            engine.drain(table)
+        return measured
+
+    return found.beside(attended(engine, work, task="running"))
+
+
+def after_run(found: Plan, job: Job, engine: Engine, values: Mapping[str, Any], **how: Any) -> Plan:
+    """What a job did, as `penstock run` does it."""
+    from penstock.jobs.run_folder import RunFolder
+    from penstock.jobs.summary import summary
+
+    return found.beside_run(summary(RunFolder(job.run(engine, **how, **values).folder)))
+
+
+def _home(job: Job | None) -> Path:
+    return Path(job.folder) if job else HOME
+
+
+def show(found: Plan, home: Path = HOME, as_json: bool = False) -> None:
+    """The plan on stdout; what is a matter of talk on stderr."""
+    from penstock.plans.findings_text import text
+    from penstock.plans.history import hits
+
     click.echo(json.dumps(found.to_json(), indent=1, ensure_ascii=False) if as_json else str(found))
+    for said in (text(found.findings), hits(home)):
+        if said and not as_json:
+            click.echo(f"\n{said}", err=True)
 
 
 plan = click.Command(
@@ -72,6 +112,7 @@ plan = click.Command(
         click.Option(["--max-moved"], metavar="SIZE", help="Exit with 5 where more bytes would be moved."),
         click.Option(["--max-memory"], metavar="SIZE", help="Exit with 5 where a task would hold more bytes."),
         click.Option(["--max-files"], metavar="N", help="Exit with 5 where more files would be written."),
+        click.Option(["--run"], is_flag=True, help="Run it as well, and show what was measured beside the forecast."),
         json_option(),
     ],
     callback=_run,

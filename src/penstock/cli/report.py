@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from penstock.amounts import amount, clock, size
+from penstock.amounts import aligned, amount, clock, size
 
-__all__ = ["report", "table"]
+__all__ = ["report"]
 
 MARKS = {"done": "✓", "reused": "=", "failed": "✗", "skipped": "-", "running": "*", "unneeded": "="}
 
@@ -32,7 +32,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         ]
         for step in steps
     ]  # fmt: skip
-    yield from table(["  step", "rows", "bytes", "took", "kept because"], rows, right=(1, 2, 3))
+    yield from aligned([["  step", "rows", "bytes", "took", "kept because"], *rows], right=(1, 2, 3))
     yield ""
     for step in steps:
         if step.get("quarantined"):
@@ -53,14 +53,3 @@ def _next(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"penstock quarantine {short}"
     if found["status"] not in ("finished", "running"):
         yield "the same penstock run goes on from here"
-
-
-def table(head: list[str], rows: list[list[str]], right: tuple[int, ...] = ()) -> Iterator[str]:
-    """Columns below their names."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    for row in [head, *rows]:
-        cells = (
-            text.rjust(width) if i in right else text.ljust(width)
-            for i, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield " " + "  ".join(cells).rstrip()

@@ -86,7 +86,7 @@ def _all(watches: Sequence[Watch]) -> Watch:
 
 def _explain(intent: Any, as_json: bool) -> None:
     """Print what would be done, and why."""
-    from penstock.cli.report import table
+    from penstock.amounts import aligned
 
     told = [
         {
@@ -102,7 +102,7 @@ def _explain(intent: Any, as_json: bool) -> None:
         click.echo(json.dumps({"format_version": "1.0", "steps": told}, indent=1, ensure_ascii=False))
         return
     rows = [[" > ".join(d["members"]), d["state"], d["because"], d["kept"]] for d in told]
-    click.echo("\n".join(table(["step", "is", "because", "kept because"], rows)))
+    click.echo("\n".join(aligned([["step", "is", "because", "kept because"], *rows])))
     count = sum(d["state"] in ("stale", "pending") for d in told)
     left = intent.last.id if intent.last else ""
     click.echo(f"{count} of {len(told)} to do" + (f", going on with run {left}" if intent.continues else ""), err=True)

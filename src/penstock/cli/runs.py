@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from penstock.amounts import amount, clock
+from penstock.amounts import aligned, amount, clock
 from penstock.cli.main import COMMANDS
 
 __all__ = ["diff", "folder_option", "json_option", "runs", "show"]
@@ -27,7 +27,6 @@ def json_option() -> click.Option:
 
 
 def _runs(job: str | None, count: int, folder: str, as_json: bool) -> None:
-    from penstock.cli.report import table
     from penstock.jobs.run_folder import runs_of
     from penstock.jobs.summary import summary
 
@@ -47,7 +46,7 @@ def _runs(job: str | None, count: int, folder: str, as_json: bool) -> None:
         for one in told
     ]
     head = ["run", "job", "status", "engine", "took", "steps", "quarantined"]
-    click.echo("\n".join(table(head, rows, right=(4, 5, 6))))
+    click.echo("\n".join(aligned([head, *rows], right=(4, 5, 6))))
 
 
 def _did(one: dict[str, Any]) -> str:
@@ -68,7 +67,6 @@ def _show(run: str, folder: str, as_json: bool) -> None:
 
 
 def _diff(one: str, other: str, folder: str, as_json: bool) -> None:
-    from penstock.cli.report import table
     from penstock.jobs.run_folder import find
     from penstock.jobs.summary import differences
 
@@ -81,7 +79,7 @@ def _diff(one: str, other: str, folder: str, as_json: bool) -> None:
         click.echo(f"{first.id} and {second.id} did the same", err=True)
     else:
         rows = [[d["step"], d["what"], str(d["one"]), str(d["other"])] for d in found]
-        click.echo("\n".join(table(["step", "what", first.id, second.id], rows)))
+        click.echo("\n".join(aligned([["step", "what", first.id, second.id], *rows])))
 
 
 _RUN = "RUN"

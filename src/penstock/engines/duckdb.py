@@ -172,6 +172,11 @@ class DuckDBEngine:
                 with profiled(self.connection, wanted(self.connection)):
                     return table.to_arrow_table().to_reader()
 
+    def drain(self, table: duckdb.DuckDBPyRelation) -> None:
+        """The stream, read to its end."""
+        for _ in self.batches(table):
+            pass
+
     def write_files(
         self, table: duckdb.DuckDBPyRelation, folder: str, format: str, *, partition_by: Sequence[str], order: str,
         single: bool, file_bytes: int, compression: str,

@@ -59,6 +59,9 @@ class Engine(Protocol):
     def batches(self, table: Table) -> pa.RecordBatchReader:
         """Run the table and stream its rows as Arrow."""
 
+    def drain(self, table: Table) -> None:
+        """Run the table for nobody: its rows are dropped where they are made."""
+
     def write_files(
         self, table: Table, folder: str, format: str, *, partition_by: Sequence[str], order: str, single: bool,
         file_bytes: int, compression: str,

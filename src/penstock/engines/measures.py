@@ -6,12 +6,12 @@ counts 16 bytes, and its letters only where they were copied. The two are never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["Measured", "Measures", "Side", "Told", "measuring", "together", "unmeasured", "wanted"]
+__all__ = ["Measured", "Measures", "Side", "Told", "measured_in", "measuring", "together", "unmeasured", "wanted"]
 
 Kind = Literal["wide", "broadcast", "scan", "other"]
 
@@ -152,6 +152,16 @@ def _plain(operator: Measured) -> dict[str, Any]:
         "seconds": None if operator.seconds is None else round(operator.seconds, 3),
     }
     return {name: value for name, value in plain.items() if name in _ALWAYS or value not in (None, "", [])}
+
+
+def measured_in(record: Mapping[str, Any]) -> list[Measured]:
+    """The operators that stand in a run's record."""
+    return [
+        Measured(
+            **operator | {"keys": tuple(operator["keys"]), "sides": tuple(Side(**s) for s in operator.get("sides", ()))}
+        )
+        for operator in record["operators"]
+    ]
 
 
 _ALWAYS = ("operator", "kind", "keys", "rows", "bytes")

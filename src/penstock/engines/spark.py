@@ -172,6 +172,15 @@ class SparkEngine:
         with errors("running", table), self._told(table):
             return table.toArrow().to_reader()
 
+    def drain(self, table: DataFrame) -> None:
+        """Spark's sink for nothing. Connect tells what moved of rows that are fetched alone."""
+        if self._context() is None:
+            for _ in self.batches(table):
+                pass
+            return
+        with errors("running", table):
+            table.write.format("noop").mode("overwrite").save()
+
     def write_files(
         self, table: DataFrame, folder: str, format: str, *, partition_by: Sequence[str], order: str, single: bool,
         file_bytes: int, compression: str,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from penstock.amounts import amount, size
-from penstock.errors import OverBudget
+from penstock.amounts import amount, bytes_of, size
+from penstock.errors import OverBudget, UsageError
 from penstock.plans.figures import Figure
 from penstock.plans.steps import Step
 
-__all__ = ["Budget", "hold_to"]
+__all__ = ["Budget", "budget_of", "hold_to"]
 
 BLAMED = 2  # steps that are named, the dearest first
 
@@ -24,6 +24,14 @@ class Budget(NamedTuple):
     """Bytes that the largest task holds."""
     files: int | None = None
     """That are written."""
+
+
+def budget_of(max_moved: str | None, max_memory: str | None, max_files: str | None) -> Budget:
+    """A budget from the command line."""
+    if max_files is not None and not max_files.isdigit():
+        raise UsageError(f'--max-files "{max_files}" is no number', "write it like --max-files 1000")
+    moved, memory = (None if given is None else bytes_of(given) for given in (max_moved, max_memory))
+    return Budget(moved, memory, None if max_files is None else int(max_files))
 
 
 def hold_to(steps: Sequence[Step], budget: Budget) -> None:

@@ -45,7 +45,7 @@ _SETTINGS = {
 
 
 def cluster_of(given: Mapping[str, Any] | None, engine: Engine) -> Cluster:
-    """What was said of the cluster; else what the engine's own session says; else this machine with Spark's defaults."""
+    """What was said of the cluster; else what the engine says of its own; else this machine with Spark's defaults."""
     found = Cluster(cores=max(2, os.cpu_count() or 2), memory=_memory_of_this_machine())
     if engine.name == "spark":
         told = {field: engine.setting(name) for field, name in _SETTINGS.items()}

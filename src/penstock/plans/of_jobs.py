@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock import sql
 from penstock.amounts import bytes_of
@@ -22,24 +22,38 @@ from penstock.plans.outline import Outline
 from penstock.plans.paper import Paper, PaperTable
 from penstock.plans.queries import UnreadableError
 from penstock.plans.steps import Step
-from penstock.plans.tree import column
+from penstock.plans.tree import Node, column
 from penstock.tables import adopt, is_table
 
-__all__ = ["steps_of_job"]
+__all__ = ["Planned", "on_paper"]
 
 
-def steps_of_job(job: Job, paper: Paper, params: Mapping[str, Any], notes: list[str]) -> list[Step]:
-    """The steps of all stages of a job, in order; what is not understood is added to the notes."""
-    return list(_OnPaper(job, paper, params, notes).steps())
+class Planned(NamedTuple):
+    """A job that was planned."""
+
+    steps: list[Step]
+    """Of all stages, in order."""
+    trees: list[Node]
+    """What is written down, each as Spark would plan it."""
+    notes: list[str]
+    """What is not understood."""
+
+
+def on_paper(job: Job, paper: Paper, params: Mapping[str, Any]) -> Planned:
+    """Plan all stages of a job."""
+    work = _OnPaper(job, paper, params)
+    return Planned(list(work.steps()), work.trees, work.notes)
 
 
 class _OnPaper:
-    def __init__(self, job: Job, paper: Paper, params: Mapping[str, Any], notes: list[str]) -> None:
+    def __init__(self, job: Job, paper: Paper, params: Mapping[str, Any]) -> None:
         given = dict(params)
         told = given.pop(LOGICAL_TIME, None)
         self.ordered = job.ordered()
         self.values = bound(job.parameters, given) | {LOGICAL_TIME: logical_time(told)}
-        self.paper, self.notes = paper, notes
+        self.paper = paper
+        self.notes: list[str] = []
+        self.trees: list[Node] = []
         self.stages = {stage.name: stage for stage in stages_of(self.ordered, (), {}, self.values)}
         self.tables: dict[str, PaperTable | None] = {}
         self.outline = Outline(paper.forecast)
@@ -105,6 +119,7 @@ class _OnPaper:
         with calling("write", step.place):
             rows = arranged(self.paper.query, table, partition_by=by, order=order, single=single)
         node = self.paper.placed(rows)
+        self.trees.append(node)
         found = self.outline.steps(node)
         name = f"write {path}" if path else f"keep {step.name}"
         bytes_, total = self.paper.forecast.written(node), self.paper.forecast.flows.rows(node)

@@ -11,7 +11,7 @@ from penstock.plans.forecast import Crossing, Forecast
 from penstock.plans.scans import Scan as Scanned
 from penstock.plans.scans import conditions_of, kept_paths, scanned
 from penstock.plans.sources import Source
-from penstock.plans.steps import Step
+from penstock.plans.steps import Kind, Step
 from penstock.plans.tree import (
     Aggregate,
     Exchange,
@@ -99,7 +99,7 @@ class Outline:
 
     def step(self, name: str, node: Node, *, how: str = "") -> Step:
         label: Label | None = getattr(node, "label", None)
-        return Step(name, "narrow", (), self.forecast.flows.rows(node), NOTHING, how, **_from(label))
+        return _of(label, Step(name, "narrow", (), self.forecast.flows.rows(node), NOTHING, how))
 
     def scan(self, node: Scan, conditions: Sequence[exp.Expr]) -> Step:
         source: Source = node.source
@@ -110,7 +110,7 @@ class Outline:
             scan = scanned(source, paths, sorted(set(node.names.values())), conditions_of(conditions, node.names))
             rows = exact(scan.rows)
         name = source.name if source.table is not None else f"read {source.name}"
-        return Step(name, "narrow", (), rows, NOTHING, source.format or "rows", scan, **_from(node.label))
+        return _of(node.label, Step(name, "narrow", (), rows, NOTHING, source.format or "rows", scan))
 
     def join(self, node: Join) -> Step:
         """A join is one step, whatever of its sides crosses for it."""
@@ -118,47 +118,23 @@ class Outline:
         pairs = both(node)
         keys = tuple(dict.fromkeys(_called(ours, node) for ours, _ in pairs))
         name = f"{_HOW.get(node.how, '')}join on {', '.join(keys)}" if keys else "cross join"
-        label = node.label
-        if label and label.name not in PLAIN:
-            name = f"{label.name}: {name}"
-        kind = (
-            "broadcast"
-            if any(each.kind == "broadcast" for each in found)
-            else "wide"
-            if found or not pairs
-            else "narrow"
-        )
-        crossings = [self.forecast.crossing(each) for each in found]
-        moved = total(each.bytes for each in crossings)
+        if node.label and node.label.name not in PLAIN:
+            name = f"{node.label.name}: {name}"
+        kind, how = _meeting(found, bool(pairs))
         most = max(found, key=lambda each: _mid(self.forecast.largest(each)), default=None)
-        largest = self.forecast.largest(most) if most else NOTHING
-        memory = max((self.forecast.memory(each) for each in found), key=_mid, default=NOTHING)
-        how = {"broadcast": "the small side goes to every worker", "wide": "both sides by their keys"}.get(kind, "")
-        if not pairs and kind == "wide":
-            how = "every row of one side with every row of the other"
-        elif kind == "narrow":
-            how = "both sides lie by their keys already"
-        elif kind == "wide" and len(found) == 1:
-            how = "one side by its key, the other lies so already"
-        rows = self.forecast.flows.rows(node)
-        return Step(
-            name,
-            kind,
-            keys,
-            rows,
-            moved,
-            how,
-            largest_bytes=largest,
-            even_bytes=self.even(most),
-            memory_bytes=memory,
-            **_from(label),
-        )  # type: ignore[arg-type]
+        step = Step(
+            name, kind, keys, self.forecast.flows.rows(node),
+            total(self.forecast.crossing(each).bytes for each in found), how,
+            largest_bytes=self.forecast.largest(most) if most else NOTHING, even_bytes=self.even(most),
+            memory_bytes=max((self.forecast.memory(each) for each in found), key=_mid, default=NOTHING),
+        )  # fmt: skip
+        return _of(node.label, step)
 
     def even(self, exchange: Exchange | None) -> float:
         """What would go to each partition if all were alike."""
-        return (
-            0.0 if exchange is None else _mid(self.forecast.crossing(exchange).bytes) / self.forecast.reducers(exchange)
-        )
+        if exchange is None:
+            return 0.0
+        return _mid(self.forecast.crossing(exchange).bytes) / self.forecast.reducers(exchange)
 
     def crossed(self, node: Node, exchange: Exchange) -> Step:
         """A wide step for an exchange, and what is done where the rows have met."""
@@ -169,13 +145,37 @@ class Outline:
         if label and label.name not in PLAIN:
             name = f"{label.name} by {', '.join(keys)}" if keys else label.name
         how = "combined before it moves" if exchange.combined else "every row moves"
-        rows = self.forecast.flows.rows(node) if exchange is _last(node) else crossing.rows
-        return Step(
-            name, "wide", keys, rows, crossing.bytes, how, moved_rows=crossing.rows, largest_bytes=self.forecast.largest(exchange),
-            even_bytes=self.even(exchange),
+        rows = self.forecast.flows.rows(node) if exchange is _last(node) else self.met(exchange)
+        step = Step(
+            name, "wide", keys, rows, crossing.bytes, how, moved_rows=crossing.rows,
+            largest_bytes=self.forecast.largest(exchange), even_bytes=self.even(exchange),
             memory_bytes=self.forecast.memory(exchange),
-            **_from(label),
         )  # fmt: skip
+        return _of(label, step)
+
+
+    def met(self, exchange: Exchange) -> Figure:
+        """The rows after an exchange that is not an operator's last: where they were combined, they are again."""
+        flows = self.forecast.flows
+        return flows.distinct(exchange.child, exchange.keys).total if exchange.combined else flows.rows(exchange)
+
+
+def _of(label: Label | None, step: Step) -> Step:
+    """A step, with the call that it comes from."""
+    return step if label is None else step._replace(pattern=label.name, place=label.place, step=label.step)
+
+
+def _meeting(crossing: Sequence[Exchange], has_keys: bool) -> tuple[Kind, str]:
+    """How the sides of a join come together, in a word and in words."""
+    if any(each.kind == "broadcast" for each in crossing):
+        return "broadcast", "the small side goes to every worker"
+    if not has_keys:
+        return "wide", "every row of one side with every row of the other"
+    if not crossing:
+        return "narrow", "both sides lie by their keys already"
+    if len(crossing) == 1:
+        return "wide", "one side by its key, the other lies so already"
+    return "wide", "both sides by their keys"
 
 
 _HOW = {"left": "left ", "right": "right ", "full": "full ", "semi": "semi ", "anti": "anti "}
@@ -253,7 +253,3 @@ def _is_presence(condition: exp.Expr) -> bool:
     """Whether a condition only says that something is not null, as joins do of their keys."""
     bare = condition.unnest()
     return isinstance(bare, exp.Not) and isinstance(bare.this.unnest(), exp.Is)
-
-
-def _from(label: Label | None) -> dict[str, str]:
-    return {} if label is None else {"pattern": label.name, "place": label.place, "step": label.step}

@@ -1,4 +1,4 @@
-"""`ps.plan`: what a table or a query will read, where its rows have to meet, and what crosses for it, before it runs."""
+"""`ps.plan`: what a table, a query or a job will read, where rows have to meet, and what crosses for it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from penstock.engines.engine import default_engine
 from penstock.engines.notes import notes_of
 from penstock.plans import duckdb_steps, render, spark_steps
+from penstock.plans.actuals import Compared, beside, beside_run, compared
 from penstock.plans.cluster import cluster_of
 from penstock.plans.figures import Figure, total
+from penstock.plans.findings import Finding, findings
 from penstock.plans.outline import Outline
 from penstock.plans.paper import Paper
 from penstock.plans.queries import UnreadableError
@@ -19,6 +21,7 @@ from penstock.plans.steps import Step
 from penstock.tables import engine_of, is_table, query
 
 if TYPE_CHECKING:
+    from penstock.engines.measures import Measures
     from penstock.jobs.job import Job
 
 __all__ = ["Plan", "plan"]
@@ -46,6 +49,10 @@ class Plan(NamedTuple):
     looked: Looked = Looked(0, 0, 0.0)
     advice: tuple[str, ...] = ()
     """Where it had better run, and why."""
+    findings: tuple[Finding, ...] = ()
+    """Common mistakes, the most costly first."""
+    measured: Compared | None = None
+    """After a run."""
 
     @property
     def moved_bytes(self) -> Figure:
@@ -62,6 +69,19 @@ class Plan(NamedTuple):
         """What is not, thanks to folders, row groups and columns."""
         return sum(step.scan.skipped_bytes for step in self.steps if step.scan)
 
+    def beside(self, measures: Measures) -> Plan:
+        """The plan of a table that has run, with what `engine.measured()` told of that."""
+        steps = tuple(beside(self.steps, measures.operators))
+        return self._replace(steps=steps, measured=compared(steps, self.engine, measures.moved_bytes))
+
+    def beside_run(self, run: Mapping[str, Any]) -> Plan:
+        """The plan of a job that has run, with what the summary of the run says was measured."""
+        records = [step for step in run["steps"] if step.get("measured")]
+        steps = tuple(beside_run(self.steps, records))
+        moved = [record["measured"]["moved_bytes"] for record in records]
+        whole = compared(steps, self.engine, None if None in moved else sum(moved))
+        return self._replace(steps=steps, measured=whole)
+
     def to_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
@@ -75,6 +95,8 @@ class Plan(NamedTuple):
             "job": self.job or None,
             "looked": self.looked._asdict(),
             "advice": list(self.advice),
+            "findings": [finding.to_json() for finding in self.findings],
+            "measured": self.measured.to_json() if self.measured else None,
         }
 
     def __str__(self) -> str:
@@ -94,10 +116,10 @@ def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Pl
         **tables: The tables that the SQL is over, under its names; of a job, values for its parameters.
 
     Returns:
-        The steps in the order in which rows go through them: narrow ones work on each row by itself, for wide ones rows
-        have to meet, and broadcast ones bring a small table to the rows. A scan of Parquet says, from the footers,
-        which files, row groups and columns it reads, and the bytes that it skips. Rows and moved bytes are forecast from
-        samples of the files, a few per cent of them at most, or are unknown.
+        The steps in the order in which rows go through them: narrow ones work on each row by itself, for wide ones
+        rows have to meet, and broadcast ones bring a small table to the rows. A scan of Parquet says, from the
+        footers, which files, row groups and columns it reads, and the bytes that it skips. Rows and moved bytes are
+        forecast from samples of the files, a few per cent of them at most, or are unknown.
 
     Raises:
         UsageError: the SQL is none, or the cluster has no such property.
@@ -115,24 +137,28 @@ def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Pl
     table = of if is_table(of) else query(of, **tables)
     engine = engine_of(table)
     paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
-    notes = notes_of(table)
+    notes, found = notes_of(table), list[Finding]()
     try:
-        steps = Outline(paper.forecast).steps(paper.placed(paper.again(table)))
+        node = paper.placed(paper.again(table))
+        steps = Outline(paper.forecast).steps(node)
+        found = findings(node, paper.forecast)
     except UnreadableError as error:
         read: Mapping[str, Any] = {"duckdb": duckdb_steps.steps_of, "spark": spark_steps.steps_of}
         steps = read[engine.name](engine, table)
         notes = (*notes, f"what it moves is not forecast: the plan does not understand {error}")
-    return Plan(engine.name, tuple(steps), notes, looked=_looked(paper, began))
+    return Plan(engine.name, tuple(steps), notes, looked=_looked(paper, began), findings=tuple(found))
 
 
 def _of_job(job: Job, cluster: Mapping[str, Any] | None, params: Mapping[str, Any], began: float) -> Plan:
-    from penstock.plans.of_jobs import steps_of_job
+    from penstock.plans.of_jobs import on_paper
 
     engine = default_engine()
     paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
-    notes: list[str] = []
-    steps = steps_of_job(job, paper, params, notes)
-    return Plan(engine.name, tuple(steps), tuple(notes), job.name, _looked(paper, began))
+    planned = on_paper(job, paper, params)
+    found = findings(planned.trees[0], paper.forecast, *planned.trees[1:]) if planned.trees else ()
+    return Plan(
+        engine.name, tuple(planned.steps), tuple(planned.notes), job.name, _looked(paper, began), findings=tuple(found)
+    )
 
 
 def _looked(paper: Paper, began: float) -> Looked:

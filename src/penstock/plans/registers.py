@@ -1,4 +1,4 @@
-"""The buffer of a HyperLogLog++ as Spark moves it: registers of six bits, ten in a word; made up, as full as they are."""
+"""The buffer of a HyperLogLog++ as Spark moves it: registers of six bits, ten in a word, as full as they would be."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def registers_of(error: float) -> int:
 
 
 def put_out(table: pa.Table, times: float = 1.0) -> pa.Table:
-    """A table with the words of buffers in place of the columns that stand for them, which saw so many times the values."""
+    """A table with words of buffers in place of the columns that stand for them, which saw so many times the values."""
     import numpy as np
     import pyarrow as pa
 

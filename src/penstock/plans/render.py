@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from penstock.amounts import about, amount, size
+from penstock.amounts import about, aligned, amount, size
 from penstock.plans.figures import Figure
 from penstock.plans.steps import Step
 
@@ -22,7 +22,14 @@ HOT = 2.0  # times what it would be, the largest partition, from which on a key 
 
 def text(plan: Plan) -> str:
     """The steps below each other, what they move, what is read, what patterns chose, and where it had better run."""
-    parts = [_head(plan), _steps(plan), list(_moved(plan)), list(_below(plan)), list(plan.advice)]
+    parts = [
+        _head(plan),
+        _steps(plan),
+        list(_moved(plan)),
+        list(_measured(plan)),
+        list(_below(plan)),
+        list(plan.advice),
+    ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
@@ -33,7 +40,8 @@ def _head(plan: Plan) -> list[str]:
     looked = plan.looked
     if looked.rows:
         files = f"{amount(looked.files)} file{'s' * (looked.files != 1)}"
-        lines.append(f"Looked at {about(looked.rows)} rows of {files} ({looked.seconds:.1f} s). Nothing was run.")
+        then = "Nothing was run." if plan.measured is None else "Then it was run."
+        lines.append(f"Looked at {about(looked.rows)} rows of {files} ({looked.seconds:.1f} s). {then}")
     return lines
 
 
@@ -43,17 +51,7 @@ def _steps(plan: Plan) -> list[str]:
         [str(number), _called(step), KINDS[step.kind], _told(step.rows), _sent(step), _skew(step), _how(step)]
         for number, step in enumerate(plan.steps, 1)
     ]
-    return [*_table(rows, right=(0, 3, 4)), " = exact   ~ estimated   ? not known"]
-
-
-def _table(rows: Sequence[Sequence[str]], right: tuple[int, ...]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield f" {'  '.join(cells)}".rstrip()
+    return [*aligned(rows, right=(0, 3, 4)), " = exact   ~ estimated   ? not known"]
 
 
 def _called(step: Step) -> str:
@@ -106,6 +104,32 @@ def _moved(plan: Plan) -> Iterator[str]:
         figure = step.moved_bytes
         bar = "█" * round(BAR * (figure.mid or 0) / most) or "▏"
         yield f" {number:>2} {_called(step).ljust(names)}  {bar.ljust(BAR)} {size(figure.mid):>9}  {_range(figure)}"
+
+
+def _measured(plan: Plan) -> Iterator[str]:
+    """Forecasts, and what the engine measured of the same, in its own unit."""
+    whole = plan.measured
+    if whole is None:
+        return
+    shown: Callable[[float | None], str] = size if whole.unit == "bytes" else _count
+    rows = [["", f"{whole.unit} {'moved' if whole.unit == 'bytes' else 'out'}", "forecast", "measured", "forecast is"]]
+    for number, step in enumerate(plan.steps, 1):
+        if step.kind == "wide" or (step.measured and whole.unit == "rows" and step.kind != "narrow"):
+            forecast = step.moved_bytes.mid if whole.unit == "bytes" else step.rows.mid
+            found = step.measured and (step.measured.bytes if whole.unit == "bytes" else step.measured.out)
+            rows.append([str(number), _called(step), shown(forecast), shown(found), _ratio(forecast, found)])
+    rows.append(
+        ["", "all", shown(whole.forecast.mid), shown(whole.measured), _ratio(whole.forecast.mid, whole.measured)]
+    )
+    yield from aligned(rows, right=(0, 2, 3, 4))
+
+
+def _count(number: float | None) -> str:
+    return "-" if number is None else about(number)
+
+
+def _ratio(forecast: float | None, found: float | None) -> str:
+    return "-" if forecast is None or not found else f"{forecast / found:.2f}x"
 
 
 def _range(figure: Figure) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.amounts import about, size
+from penstock.amounts import about, aligned, size
 from penstock.plans.figures import Figure
 
 if TYPE_CHECKING:
@@ -85,11 +85,8 @@ def _remedies(skew: Skew) -> Iterator[str]:
 def _columns(rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
     """Cells below each other: the first `left` and bars to the left, others to the right; no column that is empty."""
     columns = [column for column in zip(*rows, strict=True) if any(column)]
-    aligned = []
-    for number, column in enumerate(columns):
-        widest, is_left = max(map(len, column)), number < left or any(cell[:1] in BARS for cell in column if cell)
-        aligned.append([cell.ljust(widest) if is_left else cell.rjust(widest) for cell in column])
-    yield from (" " + "  ".join(row).rstrip() for row in zip(*aligned, strict=True))
+    bars = [any(cell[:1] in BARS for cell in column if cell) for column in columns]
+    yield from aligned([*zip(*columns, strict=True)], [n for n in range(left, len(columns)) if not bars[n]])
 
 
 def _bar(share: float) -> str:

@@ -7,9 +7,23 @@ from typing import Any, Literal, NamedTuple
 from penstock.plans.figures import NOTHING, UNKNOWN, Figure
 from penstock.plans.scans import Scan
 
-__all__ = ["Step"]
+__all__ = ["Actual", "Kind", "Step"]
 
 Kind = Literal["narrow", "wide", "broadcast"]
+
+
+class Actual(NamedTuple):
+    """What an engine measured of a step; None is what it does not tell."""
+
+    bytes: int | None
+    """That moved, in the engine's own unit."""
+    rows: int | None
+    """That moved."""
+    out: int | None
+    """That came out."""
+    spilled: int | None = None
+    largest_bytes: int | None = None
+    """That one task read."""
 
 
 class Step(NamedTuple):
@@ -43,6 +57,8 @@ class Step(NamedTuple):
     """The user's file and line."""
     step: str = ""
     """Of a job."""
+    measured: Actual | None = None
+    """After a run."""
 
     @property
     def skew(self) -> float | None:
@@ -55,4 +71,5 @@ class Step(NamedTuple):
         """As it stands in reports."""
         figures = {name: value.to_json() for name, value in self._asdict().items() if isinstance(value, Figure)}
         more = {"keys": list(self.keys), "scan": self.scan._asdict() if self.scan else None, "skew": self.skew}
-        return self._asdict() | figures | more
+        told = {"measured": self.measured._asdict() if self.measured else None}
+        return self._asdict() | figures | more | told

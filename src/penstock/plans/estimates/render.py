@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from penstock.amounts import aligned
 from penstock.plans.estimates.ranges import bounds, count, digits, lasts
 from penstock.plans.estimates.steps import Side, Step
 from penstock.plans.estimates.workload import Workload
@@ -56,7 +57,7 @@ def _lines(found: Estimate) -> Iterator[str]:
     yield f" {_verdict(found)}"
     yield ""
     yield "on the back of an envelope, nothing compressed and nothing in the way"
-    yield from _table([[f"  {line.name}", line.formula] for line in found.envelope])
+    yield from aligned([[f"  {line.name}", line.formula] for line in found.envelope], before="")
     for side in found.engines.values():
         yield ""
         yield from _steps(side)
@@ -86,7 +87,7 @@ def _sides(found: Estimate) -> Iterator[str]:
             f"{_much(bounds(side.disk)[1])} of {digits(side.machines.disk_size)}",
             side.bottleneck if side.fits else f"{side.bottleneck}; does not fit", _BASIS[side.seconds.basis],
         ])  # fmt: skip
-    yield from _table(rows, right=(3,))
+    yield from aligned(rows, right=(3,), before="")
 
 
 def _much(bytes: float) -> str:
@@ -120,20 +121,10 @@ def _steps(side: Side) -> Iterator[str]:
             took = bounds(need.seconds)[1]
             rows.append([name, lasts(took) if name else f"({lasts(took)})", need.resource, need.formula])
             name = ""
-    yield from _table(rows, right=(1,))
+    yield from aligned(rows, right=(1,), before="")
     for warning in side.warnings:
         yield from wrap(f"! {warning}", WIDE, initial_indent="  ", subsequent_indent="    ")
 
 
 def _slowest_first(step: Step) -> list[Any]:
     return sorted(step.needs, key=lambda need: -(need.seconds.mid or 0.0))
-
-
-def _table(rows: list[list[str]], right: tuple[int, ...] = ()) -> Iterator[str]:
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    for row in rows:
-        cells = (
-            cell.rjust(width) if place in right else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()
