@@ -37,7 +37,10 @@ def values_joined(node: Node) -> Node:
             table = rewritten(inner.node, values_joined)
             readers = [each for each in expressions(node) if name in references(each)]
             needed = isinstance(node, Filter) and all(refuses_nulls(each, {name}, {}) for each in readers)
-            child = Join(child, table, "inner" if needed and not _counts(table) else "left", inner.conditions)
+            how: How = "inner" if needed and not _counts(table) else "left"
+            # With several values for a row Spark has to fail, which only a broadcast join does (LeftSingle).
+            hint = "" if _has_one(table, references(*inner.conditions)) else "broadcast right"
+            child = Join(child, table, "left" if hint else how, inner.conditions, hint)
             if _counts(table):
                 counted[name] = exp.Coalesce(this=column(name), expressions=[exp.Literal.number(0)])
             del beside[name]
@@ -52,6 +55,13 @@ def values_joined(node: Node) -> Node:
         return found
     kept = node.child.columns
     return Project(found, {name: column(name) for name in kept}, dict(kept))
+
+
+def _has_one(table: Node, asked: set[str]) -> bool:
+    """Whether there is no more than one value for each row outside: it is an aggregate by what they have in common."""
+    while isinstance(table, (Project, Filter)):
+        table = table.child
+    return isinstance(table, Aggregate) and table.keys.keys() <= asked
 
 
 def _counts(table: Node) -> bool:

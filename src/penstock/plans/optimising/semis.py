@@ -54,4 +54,6 @@ def _passed(below: Node, asked: set[str]) -> bool:
         return bool(below.keys) and asked <= below.keys.keys()
     if isinstance(below, Window):
         return bool(asked) and asked <= references(*(key for key in below.by if isinstance(key, exp.Column)))
-    return isinstance(below, (Project, Filter, Sort))
+    if isinstance(below, Project):
+        return all(isinstance(below.made[name], exp.Column) for name in asked)
+    return isinstance(below, (Filter, Sort))

@@ -81,6 +81,8 @@ def _limit(query: exp.Expr) -> int | None:
     numbers = [limit.args.get("count") or limit.args.get("expression") if limit else None]
     if isinstance(numbers[0], exp.Var) and numbers[0].name.upper() == "ALL" and offset is None:
         return None
+    if limit is None:
+        raise UnreadableError("OFFSET without LIMIT")
     numbers += [offset.expression] if offset else []
     if not all(isinstance(each, exp.Literal) and each.is_int for each in numbers):
         raise UnreadableError("LIMIT of what is no number")
