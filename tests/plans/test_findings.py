@@ -247,3 +247,27 @@ def test_findings_as_json(data: SimpleNamespace, small: None) -> None:
     assert told["help"] == [f"penstock compact {data.many_folder}"]
     assert told["cost"] == exact(59 * 4 * 1024 * 1024).to_json()
     assert set(told) == set(Finding._fields)
+
+
+def test_what_a_pattern_does_by_itself_is_no_mistake_of_the_user(data: SimpleNamespace, small: None) -> None:
+    """A pattern's own plan is not found fault with, nor are the columns told that it adds to a key."""
+    assert [each.code for each in found(ps.mode(data.ev, "id", ties="all", by="country"))] == []
+
+    told = only("PEN203", found(ps.join(data.ev, data.us, "user_id", how="full")))
+    assert told.what.startswith("user_id = 'anonymous' has ")
+    assert "salt" not in f"{told.what} {told.help}"
+
+
+def test_a_rule_that_cannot_ask_its_sample_finds_nothing(
+    data: SimpleNamespace, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one of the rules fails, the plan does not, and the others are told."""
+
+    def fails(_: Any) -> Any:
+        raise ps.EngineError("the sample cannot be asked")
+        yield
+
+    rules = (fails, reading.small_files)
+    monkeypatch.setattr("penstock.plans.findings.RULES", rules)
+
+    assert [each.code for each in found(data.many)] == ["PEN206"]

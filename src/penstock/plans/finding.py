@@ -16,8 +16,10 @@ from penstock.plans.tree import Exchange, Filter, Label, Node, Project, Scan
 
 __all__ = ["MATTERS", "Finding", "Look", "keys_of", "matters"]
 
-#: Bytes that are worth a word: what adaptive execution gives to one task. Less than that is a second's work.
+#: Bytes that are worth a word: what adaptive execution gives to one task.
 MATTERS = 64 << 20
+#: Calls whose operators are what the user asked for in so many words.
+WRITTEN = ("", "aggregate", "count_distinct", "derive", "distinct", "join", "query", "sort", "where")
 
 
 class Finding(NamedTuple):
@@ -67,12 +69,15 @@ class Look:
 
     def label(self, node: Node) -> Label:
         """The user's call that a node comes from."""
-        below = [each for each in under(node) if not isinstance(each, Scan)]
-        for each in (node, *self.above(node), *reversed(below)):
-            found: Label | None = getattr(each.why if isinstance(each, Exchange) else each, "label", None)
-            if found is not None:
+        for each in (node, *self.above(node)):
+            if (found := _own(each)) is not None:
                 return found
-        return Label("", "")
+        below = [_own(each) for each in under(node) if not isinstance(each, Scan)]
+        return next((found for found in reversed(below) if found is not None), Label("", ""))
+
+    def is_written(self, node: Node) -> bool:
+        """Whether the user wrote what a node does, not a pattern of ours."""
+        return self.label(node).name in WRITTEN
 
     def asked(self, scan: Scan) -> list[exp.Expr]:
         """The conditions that stand right above a scan."""
@@ -113,6 +118,11 @@ class Look:
         at = self.operator(node) if isinstance(node, Exchange) else node
         steps = list(Outline(self.forecast).own(at, self.asked(at) if isinstance(at, Scan) else ()))
         return steps[-1].name if steps else ""
+
+
+def _own(node: Node) -> Label | None:
+    found: Label | None = getattr(node.why if isinstance(node, Exchange) else node, "label", None)
+    return found
 
 
 def _below(node: Node) -> list[Node]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from sqlglot.errors import SqlglotError
+
+from penstock.errors import PenstockError
 from penstock.plans.finding import Finding, Look
 from penstock.plans.forecast import Forecast
 from penstock.plans.mistakes import again, chance, crossing, grouping, joining, ordering, reading
@@ -46,9 +49,17 @@ def findings(node: Node, forecast: Forecast, *others: Node) -> list[Finding]:
         Findings; none where nothing matters.
     """
     look = Look((node, *others), forecast)
-    found = [finding for rule in RULES for finding in rule(look)]
+    found = [finding for rule in RULES for finding in _of(rule, look)]
     found.sort(key=lambda each: (each.code not in FIRST, -(each.cost.mid or 0.0), each.code))
     kept: dict[object, Finding] = {}
     for each in found:  # work that is done twice has its mistakes twice
         kept.setdefault((each.code, each.place, each.help), each)
     return list(kept.values())
+
+
+def _of(rule: Callable[[Look], Iterator[Finding]], look: Look) -> list[Finding]:
+    """What a rule finds. A plan is not to fail for what one of them cannot ask of the samples."""
+    try:
+        return list(rule(look))
+    except (PenstockError, SqlglotError):
+        return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sqlglot import exp
@@ -28,6 +28,8 @@ TIMES = 5
 #: Parts of the sample; one with fewer rows says nothing, and in each other a key has to have so much of its share at
 #: least: else the file is sorted by it, about, and each part has only a few keys.
 PARTS, SOME_ROWS, EVERYWHERE = 8, 500, 0.25
+#: Columns that `ps.join` adds to its keys.
+SALTS = ("l_salt", "r_salt")
 #: What a partition may have as it crosses, what it had better have, and what is next to nothing.
 MOST, WANTED, LEAST = 256 << 20, 128 << 20, 1 << 20
 #: So many partitions are many, and so many blocks, one for each map task and partition.
@@ -50,15 +52,17 @@ def heavy_keys(look: Look) -> Iterator[Finding]:
         task = crossing.bytes.times(heaviest.share, "sample")
         if not matters(task):
             continue
-        keys = [called(key, exchange) for key in exchange.keys]
-        told = ", ".join(f"{key} = {_shown(value)}" for key, value in zip(keys, heaviest.key, strict=True))
+        named = zip((called(key, exchange) for key in exchange.keys), heaviest.key, strict=True)
+        pairs = {key: value for key, value in named if key not in SALTS}
+        keys = list(pairs)
+        told = ", ".join(f"{key} = {_shown(value)}" for key, value in pairs.items())
         share = f"{'' if heaviest.whole else 'about '}{heaviest.share:.1%}"
         yield look.finding(
             "PEN203",
             look.operator(exchange),
             f"{told} has {share} of the {about(look.rows(exchange.child))} rows that move by {', '.join(keys)}: "
             f"one task gets {size(task.mid)}, {heaviest.share * min(reducers, heaviest.keys):.0f} times the mean",
-            list(_treated(look, exchange, keys, heaviest.key))[:2],
+            list(_treated(look, exchange, pairs))[:2],
             task,
             argument="by" if len(keys) > 1 else keys[0],
         )
@@ -123,9 +127,9 @@ def _heaviest(look: Look, exchange: Exchange) -> Heaviest | None:
 # -- what to do -------------------------------------------------------------------------------------------------------
 
 
-def _treated(look: Look, exchange: Exchange, keys: list[str], values: tuple[Any, ...]) -> Iterator[str]:
+def _treated(look: Look, exchange: Exchange, heaviest: Mapping[str, Any]) -> Iterator[str]:
     node = look.operator(exchange)
-    none = [_differs(key, value) for key, value in zip(keys, values, strict=True) if _stands_for_none(value)]
+    none = [_differs(key, value) for key, value in heaviest.items() if _stands_for_none(value)]
     subject = look.subject(node)
     if isinstance(node, Join):
         left, right = sides_of(look, node)
@@ -135,7 +139,7 @@ def _treated(look: Look, exchange: Exchange, keys: list[str], values: tuple[Any,
     if isinstance(node, Join):
         yield f'ps.join({left}, {right}, on={keys_as_given(node)}, strategy="skew")'
     if not none:
-        yield f"ps.skew({subject}, {json.dumps(keys if len(keys) > 1 else keys[0])})"
+        yield f"ps.skew({subject}, {json.dumps(list(heaviest) if len(heaviest) > 1 else next(iter(heaviest)))})"
 
 
 def _stands_for_none(value: Any) -> bool:

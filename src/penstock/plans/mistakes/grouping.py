@@ -35,7 +35,12 @@ def collected(look: Look) -> Iterator[Finding]:
     for node in look.of(Aggregate):
         exchange = _exchange(node)
         lists = {name: each for name, each in node.made.items() if each.find(exp.ArrayAgg)}
-        if exchange is None or not lists or not matters(look.forecast.crossing(exchange).bytes):
+        if (
+            exchange is None
+            or not lists
+            or not look.is_written(node)
+            or not matters(look.forecast.crossing(exchange).bytes)
+        ):
             continue
         uses = {name: _uses(look, node, name) for name in lists}
         if not all(uses.values()):

@@ -27,7 +27,13 @@ def windows_over_all(look: Look) -> Iterator[Finding]:
     """PEN209: a window without PARTITION BY over many rows."""
     for window in look.of(Window):
         exchange = window.child
-        if window.by or not isinstance(exchange, Exchange) or exchange.kind != "single" or exchange.reused:
+        if (
+            window.by
+            or not look.is_written(window)
+            or not isinstance(exchange, Exchange)
+            or exchange.kind != "single"
+            or exchange.reused
+        ):
             continue
         held = look.forecast.crossing(exchange).unpacked
         if not matters(held) or _first(look, window) is not None:
@@ -99,6 +105,8 @@ def _number(value: object) -> int | None:
 def ranked_whole(look: Look) -> Iterator[Finding]:
     """PEN214: a filter that keeps the first rows of each group, and leaves out nothing before rows move."""
     for where in look.of(Filter):
+        if not look.is_written(where):
+            continue
         for condition in where.conditions:
             kept = _kept(where.child, condition)
             if kept is None:
@@ -133,32 +141,19 @@ def ranked_whole(look: Look) -> Iterator[Finding]:
 def _kept(below: Node, condition: exp.Expr) -> tuple[Window, int, str, str] | None:
     """The window that a condition ranks by, how many rows it keeps, in which order, and what of equal ones."""
     found = resolved(below, condition.unnest(), Window)
-    while found is not None:
-        window, asked = found[0], found[1].unnest()
-        if not isinstance(window, Window):
-            return None
-        if _named(asked) & set(window.made):
-            break
-        found = resolved(window.child, asked, Window)
-    if found is None or not isinstance(window, Window):
+    if found is None or not isinstance(window := found[0], Window):
         return None
+    asked = found[1].unnest()
     if isinstance(asked, exp.EQ):
         return _extreme(asked, window)
-    n = None
-    if isinstance(asked, exp.In) and _is_rank(asked.this, window):
-        numbers = [_number(each) for each in asked.expressions]
-        n = max((each for each in numbers if each is not None), default=None) if None not in numbers else None
-    elif window.first is None:
-        n = _limit(asked, window, window)
-    if n is None or not 0 < n <= MOST or not all(isinstance(each.this, RANKS) for each in window.made.values()):
+    if not isinstance(asked, exp.In) or not _is_rank(asked.this, window):
         return None
-    ranked = next(iter(window.made.values()))
-    ties = "" if isinstance(ranked.this, exp.RowNumber) else ', ties="all"'
+    numbers = [_number(each) for each in asked.expressions]
+    n = max((each for each in numbers if each is not None), default=0)
+    if None in numbers or not 0 < n <= MOST or not all(isinstance(each.this, RANKS) for each in window.made.values()):
+        return None
+    ties = "" if isinstance(window.made[asked.this.name].this, exp.RowNumber) else ', ties="all"'
     return window, n, ", ".join(dict.fromkeys(_terms(window, window.child))), ties
-
-
-def _named(expression: exp.Expr) -> set[str]:
-    return {column.name for column in expression.find_all(exp.Column)}
 
 
 def _extreme(asked: exp.EQ, window: Window) -> tuple[Window, int, str, str] | None:
