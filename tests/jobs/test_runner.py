@@ -359,7 +359,8 @@ def test_a_spark_job_that_takes_too_long_is_cancelled(written: Written, spark_en
         @job.source(timeout="5s")
         def endless():
             from penstock.engines.engine import default_engine
-            return default_engine().session.range(10**13).selectExpr("sum(id % 7) AS n")
+            sleep = "reflect('java.lang.Thread', 'sleep', 10L) AS slept"  # a row: no core is worn out
+            return default_engine().session.range(10**13).selectExpr(sleep).selectExpr("count(slept) AS n")
     """)
 
     with pytest.raises(ps.StepFailed, match="longer than 5 s and was stopped"):
