@@ -43,6 +43,7 @@ def test_carets_stand_under_what_is_to_blame(tmp_path: Path, monkeypatch: pytest
         ('t = ps.query("SELECT x, list(y) FROM t", t=t)', "query", "list(", "list("),
         ('ps.aggregate(é, "k", n="count(*)")', "aggregate", "k", "k"),
         ('ps.sort(ps.sort(t, "a"),\n    "b")', "sort", "b", "b"),
+        ('ps.sessionize(t, by="user_id", at="ts")', "sessionize", "user_id", "user_id"),
         ("\tps.where(t, 'a = 1')", "where", "a", "a"),
     ],
 )

@@ -14,12 +14,14 @@ from penstock.plans.outline import Outline
 from penstock.plans.source_lines import words_of
 from penstock.plans.tree import Exchange, Filter, Label, Node, Project, Scan
 
-__all__ = ["MATTERS", "Finding", "Look", "keys_of", "matters"]
+__all__ = ["MATTERS", "Finding", "Look", "brief", "keys_of", "matters"]
 
 #: Bytes that are worth a word: what adaptive execution gives to one task.
 MATTERS = 64 << 20
 #: Calls whose operators are what the user asked for in so many words.
 WRITTEN = ("", "aggregate", "count_distinct", "derive", "distinct", "join", "query", "sort", "where")
+#: Characters of a key or a value that are shown.
+BRIEF = 40
 
 
 class Finding(NamedTuple):
@@ -132,7 +134,16 @@ def _below(node: Node) -> list[Node]:
 
 def keys_of(exchange: Exchange) -> str:
     """The keys of an exchange as a person writes them."""
-    return ", ".join(called(key, exchange) for key in exchange.keys)
+    return ", ".join(brief(called(key, exchange)) for key in exchange.keys)
+
+
+def brief(text: str) -> str:
+    """A key or a value, cut where it is long.
+
+    >>> brief("a" * 50)
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…'
+    """
+    return text if len(text) <= BRIEF else f"{text[: BRIEF - 1]}…"
 
 
 def matters(figure: Figure) -> bool:

@@ -55,7 +55,7 @@ class Words(NamedTuple):
         for keyword in self.call.keywords:
             if keyword.arg == argument:
                 return self._span(keyword.value)
-        for given in self.call.args:
+        for given in (*self.call.args, *(keyword.value for keyword in self.call.keywords)):
             found = self._span(given)
             if argument and (at := self._text(found).find(argument)) >= 0:
                 return Span(found.line, found.start + at, found.start + at + len(argument))

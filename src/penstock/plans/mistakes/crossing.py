@@ -13,7 +13,7 @@ from sqlglot import exp
 from penstock import sql
 from penstock.amounts import about, amount, size
 from penstock.plans.figures import UNKNOWN
-from penstock.plans.finding import Finding, Look, matters
+from penstock.plans.finding import Finding, Look, brief, matters
 from penstock.plans.flow import PLACE, TASK
 from penstock.plans.lineage import called
 from penstock.plans.mistakes.joining import keys_as_given, sides_of
@@ -55,13 +55,14 @@ def heavy_keys(look: Look) -> Iterator[Finding]:
         named = zip((called(key, exchange) for key in exchange.keys), heaviest.key, strict=True)
         pairs = {key: value for key, value in named if key not in SALTS}
         keys = list(pairs)
-        told = ", ".join(f"{key} = {_shown(value)}" for key, value in pairs.items())
+        told = ", ".join(f"{brief(key)} = {_shown(value)}" for key, value in pairs.items())
         share = f"{'' if heaviest.whole else 'about '}{heaviest.share:.1%}"
         yield look.finding(
             "PEN203",
             look.operator(exchange),
-            f"{told} has {share} of the {about(look.rows(exchange.child))} rows that move by {', '.join(keys)}: "
-            f"one task gets {size(task.mid)}, {heaviest.share * min(reducers, heaviest.keys):.0f} times the mean",
+            f"{told} has {share} of the {about(look.rows(exchange.child))} rows that move by "
+            f"{', '.join(map(brief, keys))}: one task gets {size(task.mid)}, "
+            f"{heaviest.share * min(reducers, heaviest.keys):.0f} times the mean",
             list(_treated(look, exchange, pairs))[:2],
             task,
             argument="by" if len(keys) > 1 else keys[0],
@@ -163,8 +164,7 @@ def _differs(key: str, value: Any) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "null"
-    text = sql.literal(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"
+    return brief(sql.literal(value) if isinstance(value, str) else str(value))
 
 
 # -- partitions -------------------------------------------------------------------------------------------------------
