@@ -1,4 +1,4 @@
-"""`penstock plan`: what a job, or a query over files, will read and move, and, where it is run too, what it moved then."""
+"""`penstock plan`: what a job, or a query over files, will read and move, and what it moved where it is run as well."""
 
 from __future__ import annotations
 

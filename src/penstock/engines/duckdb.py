@@ -72,6 +72,7 @@ class DuckDBEngine:
     connection: duckdb.DuckDBPyConnection
     target: str = "duckdb"
     name: str = field(default="duckdb", init=False)
+    shows_samples: bool = field(default=False, init=False)
 
     @classmethod
     def open(cls, target: str = "duckdb", **settings: Any) -> DuckDBEngine:

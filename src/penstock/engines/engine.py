@@ -41,6 +41,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """The engine's SQL dialect: "duckdb" or "spark"."""
 
+    @property
+    def shows_samples(self) -> bool:
+        """Whether the rows that it shows are not all there are: an engine that only plans."""
+
     def columns(self, table: Table) -> dict[str, str]:
         """Column names and their types, in order."""
 

@@ -82,6 +82,7 @@ class SparkEngine:
     scratch: str | None = None
     tag: str = ""
     name: str = field(default="spark", init=False)
+    shows_samples: bool = field(default=False, init=False)
 
     @classmethod
     def open(cls, target: str = "spark", **settings: Any) -> SparkEngine:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from penstock import sql
 from penstock.plans.figures import Figure, exact
@@ -20,8 +19,7 @@ class Flow(NamedTuple):
     """A sample of the rows that leave an operator, and how many there are in all."""
 
     text: str
-    """A SELECT of the columns, RUN and ROW (`sampled`), over `tables`."""
-    tables: Mapping[str, Any]
+    """A SELECT of the columns, RUN and ROW (`sampled`), over tables that are kept (`asking`)."""
     taken: int
     total: Figure
     tasks: float
@@ -47,8 +45,10 @@ def part_of(total: Figure, kept: float, taken: float, whole: bool) -> Figure:
     """The rows that a filter leaves, with what chance may have done to a sample: two standard errors."""
     if whole:
         return exact(int(kept))
-    if total.mid is None or not taken:
+    if total.mid is None:
         return Figure(0, None, total.high, "unknown" if total.high is None else "sample")
+    if not taken:  # no row of the sample is left to ask: at most all
+        return Figure(0, total.mid, total.high, total.basis)
     share = kept / taken
     error = 2 * (max(kept, 1.0) * max(0.0, 1 - min(share, 1.0))) ** 0.5 / taken + 0.02 * share
     low, high = max(0.0, share - error), share + error

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlglot
 from sqlglot import exp
 
 from penstock import sql
 from penstock.errors import PenstockError
+from penstock.plans.asking import ask, keep, let_go
 from penstock.plans.cluster import Cluster
 from penstock.plans.figures import UNKNOWN, Figure, exact
 from penstock.plans.figures import total as total_of
@@ -20,7 +21,7 @@ from penstock.plans.joined import joined
 from penstock.plans.keys import Distinct, counted, share_of
 from penstock.plans.sampled import THICK, sampled
 from penstock.plans.scans import Condition, conditions_of, kept_paths
-from penstock.plans.spelled import embedded, spelled
+from penstock.plans.spelled import spelled
 from penstock.plans.tree import (
     Aggregate,
     Exchange,
@@ -39,6 +40,9 @@ from penstock.plans.tree import (
     references,
 )
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 __all__ = ["THIN", "Flows"]
 
 #: Rows of a sample, at least and at most.
@@ -54,10 +58,10 @@ class Flows:
 
     def __init__(self, cluster: Cluster, moved: Callable[[Exchange], Figure]) -> None:
         self.cluster, self.moved = cluster, moved
-        self.engine = embedded()
         self._known: dict[tuple[int, int], Flow | None] = {}
         self._kept: list[Node] = []  # so that no other node gets the number of one that is known
-        self._names = itertools.count()
+        self._names: list[str] = []
+        weakref.finalize(self, let_go, self._names)
         self._distinct: dict[tuple[int, tuple[str, ...]], Distinct] = {}
         self._looked: dict[Any, tuple[tuple[str, ...], int]] = {}
 
@@ -84,9 +88,10 @@ class Flows:
         found = self.of(node)
         return UNKNOWN if found is None else found.total
 
-    def query(self, text: str, flow: Flow) -> Any:
-        """Rows of a query over a flow, as Arrow."""
-        return self.engine.batches(self.engine.query(text, flow.tables)).read_all()
+    def _keep(self, rows: pa.Table) -> str:
+        """Rows that questions are asked about as long as this is there."""
+        self._names.append(keep(rows))
+        return self._names[-1]
 
     # -- operators ----------------------------------------------------------------------------------------------------
 
@@ -133,12 +138,11 @@ class Flows:
         if found is None:
             return None
         self._looked[source, tuple(sorted(renamed.values())), wanted] = (source.paths, found.taken)
-        table = f"s{next(self._names)}"
         columns = "".join(f"{sql.quote(name)} AS {sql.quote(place)}, " for place, name in renamed.items())
         total = found.total
         base = total.mid if total.mid is not None else found.taken
         return Flow(
-            f"SELECT {columns}{HIDDEN} FROM {table}", {table: found.rows}, found.taken, total, found.tasks,
+            f"SELECT {columns}{HIDDEN} FROM {self._keep(found.rows)}", found.taken, total, found.tasks,
             base, found.taken, True, found.whole, found.first_run,
         )  # fmt: skip
 
@@ -160,9 +164,7 @@ class Flows:
         columns = "".join(f"{sql.quote(name)}, " for name in node.columns)
         text = f"SELECT {columns}0 AS {TASK}, row_number() OVER () - 1 AS {PLACE} FROM {node.text} LIMIT {taken}"
         total = exact(node.rows) if node.rows is not None else UNKNOWN
-        return Flow(
-            text, {}, taken, total, self.cluster.cores, node.rows or taken, taken, True, taken == node.rows, taken
-        )
+        return Flow(text, taken, total, self.cluster.cores, node.rows or taken, taken, True, taken == node.rows, taken)
 
     def _filter(self, node: Filter, wanted: int) -> Flow | None:
         # Conditions prune the files themselves where they stand right above them.
@@ -172,28 +174,22 @@ class Flows:
             below = self.of(node.child, wanted)
         if below is None:
             return None
-        asked = [self._condition(condition, node, below) for condition in node.conditions]
-        tables = {name: table for _, more in asked for name, table in more.items()} | dict(below.tables)
-        where = " AND ".join(f"({text})" for text, _ in asked)
-        return self._thinned(below._replace(text=f"SELECT * FROM ({below.text}) WHERE {where}", tables=tables))
+        where = " AND ".join(f"({self._condition(condition, node)})" for condition in node.conditions)
+        return self._thinned(below._replace(text=f"SELECT * FROM ({below.text}) WHERE {where}"))
 
-    def _condition(self, condition: exp.Expr, node: Filter, below: Flow) -> tuple[str, Mapping[str, Any]]:
+    def _condition(self, condition: exp.Expr, node: Filter) -> str:
         """A condition as text, with the values of queries within it."""
         text = spelled(condition)
-        tables: dict[str, Any] = {}
         for name, inner in node.beside.items():
             if name in references(condition) and (value := self.of(inner.node)) is not None:
                 first = next(iter(inner.node.columns))
                 text = text.replace(sql.quote(name), f"(SELECT {sql.quote(first)} FROM ({value.text}) LIMIT 1)")
-                tables.update(value.tables)
-        return text, tables
+        return text
 
     def held(self, flow: Flow) -> Flow:
         """The same rows in memory: what is above may ask for them more than once."""
-        rows = self.query(flow.text, flow)
-        table = f"s{next(self._names)}"
-        tables = {table: self.engine.adopt(rows)}
-        return flow._replace(text=f"SELECT * FROM {table}", tables=tables, taken=rows.num_rows)
+        rows = ask(flow.text)
+        return flow._replace(text=f"SELECT * FROM {self._keep(rows)}", taken=rows.num_rows)
 
     def _thinned(self, flow: Flow) -> Flow:
         """A flow of fewer rows."""
@@ -233,7 +229,7 @@ class Flows:
         columns = ", ".join([*keys, *made, f"min({PLACE}) AS first"])
         grouped = f"SELECT {columns} FROM ({below.text}){grouping} ORDER BY first"
         text = f"SELECT * EXCLUDE (first), 0 AS {TASK}, row_number() OVER () - 1 AS {PLACE} FROM ({grouped})"
-        groups = self.held(Flow(text, below.tables, 0, exact(1), 1, 1, 1, False, below.whole, 1))
+        groups = self.held(Flow(text, 0, exact(1), 1, 1, 1, False, below.whole, 1))
         if not node.keys:
             return groups
         lowest = node.child
@@ -259,11 +255,10 @@ class Flows:
             + (f" WHERE hash({PLACE}) % 10000 < {round(10_000 * least / share)}" if share > least else "")
             for flow, share in zip(flows, shares, strict=True)
         ]
-        tables = {name: table for flow in flows for name, table in flow.tables.items()}
         text = f"SELECT {columns}, 0 AS {TASK}, row_number() OVER () - 1 AS {PLACE} FROM ({' UNION ALL '.join(texts)})"
         total = total_of(flow.total for flow in flows)
         tasks = sum(flow.tasks for flow in flows)
-        held = self.held(Flow(text, tables, 0, total, tasks, 1, 1, False, all(flow.whole for flow in flows), 1))
+        held = self.held(Flow(text, 0, total, tasks, 1, 1, False, all(flow.whole for flow in flows), 1))
         taken = max(1, held.taken)
         return held._replace(base=total.mid or taken, base_taken=taken, first_run=taken)
 

@@ -13,6 +13,7 @@ import sqlglot
 
 from penstock import sql
 from penstock.errors import PenstockError
+from penstock.plans.asking import ask
 from penstock.plans.cluster import Cluster
 from penstock.plans.crossings import Rows, ordered, rows_of
 from penstock.plans.figures import NOTHING, UNKNOWN, Figure
@@ -102,7 +103,7 @@ class Forecast:
         if flow is None or not flow.taken:
             return UNKNOWN if flow is None else NOTHING
         columns = ", ".join(sql.quote(name) for name in node.columns)
-        rows = self.flows.query(f"SELECT {columns} FROM ({flow.text}) LIMIT {WRITTEN}", flow)
+        rows = ask(f"SELECT {columns} FROM ({flow.text}) LIMIT {WRITTEN}")
         into = pa.BufferOutputStream()
         pq.write_table(rows, into, compression="zstd")
         return flow.total.times(into.tell() / max(1, rows.num_rows), "sample")
@@ -111,7 +112,7 @@ class Forecast:
         """The bytes of a row, measured on the streams of some reducers of one task."""
         there = rows.here
         if there is None:
-            [there] = self.flows.query(f"SELECT count(*) AS n FROM ({rows.text})", rows.flow)["n"].to_pylist()
+            [there] = ask(f"SELECT count(*) AS n FROM ({rows.text})")["n"].to_pylist()
         if not there:
             return Width(0.0, 0.0)
         reducers = self.reducers(exchange)
@@ -123,10 +124,9 @@ class Forecast:
         stream = f"h % {streams}"
         if exchange.kind == "range":
             stream = f"ntile({streams}) OVER ({ordered(exchange.keys).strip()}) - 1"
-        chosen = self.flows.query(
+        chosen = ask(
             f"SELECT * FROM (SELECT *, {stream} AS stream FROM ({rows.text})) WHERE stream < {wanted} "
-            f"ORDER BY stream, place LIMIT {4 * most}",
-            rows.flow,
+            f"ORDER BY stream, place LIMIT {4 * most}"
         )
         numbers = chosen["stream"].to_pylist()
         data, bounds = laid_out(put_out(chosen.drop_columns(["h", "place", "stream"]), rows.flow.reach))
@@ -143,5 +143,5 @@ class Forecast:
     def _heaviest(self, rows: Rows) -> float:
         """The share of the most frequent key."""
         counted = f"SELECT h, count(*) AS n FROM ({rows.text}) GROUP BY h"
-        [found] = self.flows.query(f"SELECT max(n) / sum(n) AS share FROM ({counted})", rows.flow).to_pylist()
+        [found] = ask(f"SELECT max(n) / sum(n) AS share FROM ({counted})").to_pylist()
         return float(found["share"] or 0.0)

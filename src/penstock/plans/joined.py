@@ -51,8 +51,7 @@ def _met(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow:
     if node.how in ("semi", "anti") and main is right:
         hidden = f"0 AS {TASK}, row_number() OVER () AS {PLACE}"
     text = f"SELECT {columns}{hidden} FROM ({text})"
-    tables = {**left.tables, **right.tables}
-    met = flows.held(main._replace(text=text, tables=tables, whole=left.whole and right.whole))
+    met = flows.held(main._replace(text=text, whole=left.whole and right.whole))
     scale = 1.0 if other.whole else (other.total.mid or other.taken) / max(1, other.taken)
     return met._replace(total=part_of(main.total, met.taken * scale, main.taken, met.whole))
 
@@ -79,7 +78,7 @@ def _supposed(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow | None:
     main, other = (left, right) if left_leads else (right, left)
     main_keys, other_keys = (ours, theirs) if left_leads else (theirs, ours)
     text = _given(node, main, other, main_keys, other_keys, met[0 if left_leads else 1])
-    found = flows.held(main._replace(text=text, tables={**left.tables, **right.tables}, whole=False))
+    found = flows.held(main._replace(text=text, whole=False))
     residual = [each for each in node.conditions if not isinstance(each, (exp.EQ, exp.NullSafeEQ))]
     if residual and node.how == "inner":
         where = " AND ".join(f"({spelled(each)})" for each in residual)

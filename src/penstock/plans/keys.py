@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlglot import exp
 
+from penstock.plans.asking import ask
 from penstock.plans.figures import UNKNOWN, Figure, exact
 from penstock.plans.flow import PLACE, TASK, Flow
 from penstock.plans.growth import UNITS, grown
@@ -34,7 +35,7 @@ class Distinct(NamedTuple):
 def share_of(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> float:
     """How many keys there are for each row of a sample, about."""
     hashed = f"hash({', '.join(spelled(key) for key in keys)})"
-    [found] = flows.query(f"SELECT approx_count_distinct({hashed}) AS n FROM ({flow.text})", flow)["n"].to_pylist()
+    [found] = ask(f"SELECT approx_count_distinct({hashed}) AS n FROM ({flow.text})")["n"].to_pylist()
     return float(found) / max(1, flow.taken)
 
 
@@ -45,9 +46,9 @@ def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
     source = f"SELECT {asked}, {TASK} AS task, {PLACE} AS place FROM ({flow.text})"
     if flow.whole and flow.runs:
         each = f"SELECT {names}, count(DISTINCT task) AS tasks FROM ({source}) GROUP BY {names}"
-        [row] = flows.query(f"SELECT count(*) AS n, coalesce(sum(tasks), 0) AS t FROM ({each})", flow).to_pylist()
+        [row] = ask(f"SELECT count(*) AS n, coalesce(sum(tasks), 0) AS t FROM ({each})").to_pylist()
         return Distinct(exact(row["n"]), exact(int(row["t"])), flow)
-    bit = "(1::UBIGINT << (place * {0} // {1})::INTEGER)"
+    bit = "(1::UBIGINT << least({0} - 1, place * {0} // {1})::INTEGER)"  # rows outside of FILTER are shifted too
     units = bit.format(UNITS, flow.base_taken), bit.format(UNITS, flow.first_run)
     masks = (
         f"SELECT bit_count(bit_or({units[0]})) AS a, "
@@ -55,7 +56,7 @@ def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
     )
     everywhere: dict[int, int] = {}
     first: dict[int, int] = {}
-    for row in flows.query(f"SELECT a, b, count(*) AS n FROM ({masks}) GROUP BY ALL", flow).to_pylist():
+    for row in ask(f"SELECT a, b, count(*) AS n FROM ({masks}) GROUP BY ALL").to_pylist():
         everywhere[row["a"]] = everywhere.get(row["a"], 0) + row["n"]
         if row["b"]:
             first[row["b"]] = first.get(row["b"], 0) + row["n"]

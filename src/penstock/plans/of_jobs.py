@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from penstock import sql
@@ -22,7 +22,7 @@ from penstock.plans.outline import Outline
 from penstock.plans.paper import Paper, PaperTable
 from penstock.plans.queries import UnreadableError
 from penstock.plans.steps import Step
-from penstock.plans.tree import Node, column
+from penstock.plans.tree import Exchange, Label, Node, column
 from penstock.tables import adopt, is_table
 
 __all__ = ["Planned", "on_paper"]
@@ -79,9 +79,9 @@ class _OnPaper:
             self.tables[step.name] = table
             return
         try:
-            yield from self.written(step, table)
+            node = yield from self.written(step, table)
             if step.target is None:
-                kept = self.paper.kept(table, step.name)
+                kept = self.paper.kept(table, node, step.name)
                 self.tables[step.name] = good_of(kept) if marked else kept
         except UnreadableError as error:
             self.tables[step.name] = None
@@ -108,8 +108,9 @@ class _OnPaper:
         table = self.paper.again(result) if is_table(result) else adopt(result, self.paper)  # type: ignore[arg-type]
         return check(table) if step.kind == "source" and is_marked(table) else table
 
-    def written(self, step: JobStep, table: PaperTable) -> Iterator[Step]:
-        """The steps that lead to what is written, and the writing, which puts rows of a folder together."""
+    def written(self, step: JobStep, table: PaperTable) -> Generator[Step, None, Node]:
+        """The steps that lead to what is written, and the writing, which puts rows of a folder together; what is
+        written, as a tree."""
         options: Mapping[str, Any] = step.target.options if step.target else {}
         by = _listed(options.get("partition_by", ()))
         terms = sql.orders(_listed(options["sort_by"])) if options.get("sort_by") else []
@@ -132,6 +133,7 @@ class _OnPaper:
             pattern="write", place=step.place, step=step.name, written_bytes=bytes_,
             files=self.files(rows, by, bytes_, single, options),
         )  # fmt: skip
+        return _before_writing(node)
 
     def files(
         self, rows: PaperTable, by: Sequence[str], written: Figure, single: bool, options: Mapping[str, Any]
@@ -146,6 +148,19 @@ class _OnPaper:
         if folders.mid is None or written.mid is None:
             return UNKNOWN
         return folders._replace(mid=max(folders.mid, written.mid / a_file), high=None)
+
+
+def _before_writing(node: Node) -> Node:
+    """The tree of the rows themselves, without what puts them together for files."""
+    found = at = node
+    while len(at.children) == 1:
+        label: Label | None = getattr(at.why if isinstance(at, Exchange) else at, "label", None)
+        at = at.children[0]
+        if label and label.name == "write":
+            found = at
+        elif label:
+            break
+    return found
 
 
 def _listed(value: str | Sequence[str]) -> list[str]:

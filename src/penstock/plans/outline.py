@@ -58,8 +58,7 @@ class Outline:
         self.told[id(node)] = node
         if isinstance(node, Exchange) and node.reused:
             return
-        if isinstance(node, Scan) and node.source.kept is not None:
-            yield from self.of(node.source.kept[0])
+        if isinstance(node, Scan) and node.source.kept is not None:  # the stage that keeps it tells of that
             return
         if isinstance(node, Filter):
             for inner in node.beside.values():
@@ -92,7 +91,7 @@ class Outline:
             found = [each for each in _exchanges(node) if not (isinstance(node, Sort) and each.kind == "single")]
             for exchange in found:
                 yield self.crossed(node, exchange)
-            if not found and isinstance(node, (Aggregate, Window)):
+            if not found and isinstance(node, (Aggregate, Window)) and not _is_told_elsewhere(node):
                 keys = node.keys.values() if isinstance(node, Aggregate) else node.by
                 name = _name(node, [_called(key, node) for key in keys])
                 yield self.step(name, node, how="its rows lie together already")
@@ -140,7 +139,7 @@ class Outline:
         """A wide step for an exchange, and what is done where the rows have met."""
         crossing: Crossing = self.forecast.crossing(exchange)
         keys = tuple(_called(key.this if isinstance(key, exp.Ordered) else key, exchange) for key in exchange.keys)
-        label: Label | None = getattr(node, "label", None)
+        label: Label | None = getattr(node.why if isinstance(node, Exchange) else node, "label", None)
         name = _name(node, keys)
         if label and label.name not in PLAIN:
             name = f"{label.name} by {', '.join(keys)}" if keys else label.name
@@ -152,7 +151,6 @@ class Outline:
             memory_bytes=self.forecast.memory(exchange),
         )  # fmt: skip
         return _of(label, step)
-
 
     def met(self, exchange: Exchange) -> Figure:
         """The rows after an exchange that is not an operator's last: where they were combined, they are again."""
@@ -188,6 +186,11 @@ def _mid(figure: Figure) -> float:
 def _is_told_above(node: Exchange) -> bool:
     """Whether an exchange belongs to the step of the operator that needs it."""
     return not isinstance(node.why, Shuffle)
+
+
+def _is_told_elsewhere(node: Node) -> bool:
+    """Whether the rows that an operator meets have crossed for the same before."""
+    return any(isinstance(child, Exchange) and child.reused for child in node.children)
 
 
 def _exchanges(node: Node) -> Iterator[Exchange]:

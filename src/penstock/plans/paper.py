@@ -20,15 +20,15 @@ from penstock.engines.files import resolve
 from penstock.engines.notes import inherit
 from penstock.errors import UsageError
 from penstock.made import Made, calling, current, made_by
+from penstock.plans.asking import ask, embedded
 from penstock.plans.catalyst import read_plan
 from penstock.plans.cluster import Cluster
 from penstock.plans.exchanges import placed
 from penstock.plans.forecast import Forecast
 from penstock.plans.optimise import optimised
-from penstock.plans.queries import Relation, read
+from penstock.plans.queries import Relation, UnreadableError, read
 from penstock.plans.sizes import size_of
 from penstock.plans.sources import Source, identity
-from penstock.plans.spelled import embedded
 from penstock.plans.tree import Columns, Exchange, Label, Node, Scan, attribute, labelled, walk
 from penstock.tables import engine_of, is_table
 
@@ -58,6 +58,7 @@ class Paper:
     """The engine: what it needs of `engines.engine.Engine` for patterns to work on it."""
 
     name = "spark"
+    shows_samples = True
 
     def __init__(self, cluster: Cluster, settings: Engine | None = None) -> None:
         self.cluster = cluster
@@ -166,12 +167,12 @@ class Paper:
         relation = table.relation
         flow = self.forecast.flows.of(optimised(relation.node))
         if flow is None:
-            raise UsageError("a sample of this cannot be taken", "")
+            raise UnreadableError("a look at rows of which no sample can be taken")
         named = ", ".join(
             f"CAST({sql.quote(place)} AS {'BIGINT' if kind == 'HUGEINT' else kind}) AS {sql.quote(name)}"
             for (name, place), kind in zip(relation.names, relation.typed().values(), strict=True)
         )
-        return self.forecast.flows.query(f"SELECT {named} FROM ({flow.text})", flow).to_reader()
+        return ask(f"SELECT {named} FROM ({flow.text})").to_reader()
 
     def statement(self, _: PaperTable) -> str:
         return ""
@@ -204,9 +205,8 @@ class Paper:
         """The tree of a table as Spark would plan it."""
         return placed(optimised(table.relation.node), self.cluster.broadcast)
 
-    def kept(self, table: PaperTable, name: str) -> PaperTable:
-        """A table whose rows are written down first: what is above reads files, and knows nothing of how they lay."""
-        node = self.placed(table)
+    def kept(self, table: PaperTable, node: Node, name: str) -> PaperTable:
+        """A table whose rows, those of `node`, are written down first: what is above reads files, however they lie."""
         places = dict(table.relation.names)
         written = self.forecast.written(node).mid
         source = Source(name, self.columns(table), None if written is None else int(written), kept=(node, places))

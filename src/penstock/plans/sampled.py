@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from penstock import sql
 from penstock.engines.files import filesystem, head, is_remote, partition_of
 from penstock.errors import PenstockError
+from penstock.plans.asking import ask, embedded, keep, let_go
 from penstock.plans.cluster import Cluster
 from penstock.plans.figures import UNKNOWN, Figure, exact
 from penstock.plans.scans import Condition, may_hold
 from penstock.plans.sources import Group, Piece, Source, footer, identity, pieces
-from penstock.plans.spelled import embedded
 from penstock.plans.tree import Columns
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ TEXT = 2 << 20
 class Sample(NamedTuple):
     """Rows of a source, and how many there are."""
 
-    rows: Any
-    """A table of the embedded engine: the columns under their names, RUN and ROW."""
+    rows: pa.Table
+    """The columns under their names, RUN and ROW."""
     taken: int
     """How many rows."""
     total: Figure
@@ -256,11 +256,11 @@ def _sample(source: Source, names: Sequence[str], runs: Sequence[Any], total: Fi
     numbered = [run.append_column(RUN, pa.array(np.full(run.num_rows, i, np.int8))) for i, run in enumerate(runs)]
     data = pa.concat_tables(numbered, promote_options="permissive")
     data = data.append_column(ROW, pa.array(np.arange(data.num_rows)))
-    engine = embedded()
     stored = set(data.column_names)
     columns = ", ".join(_typed(name, source.columns, stored) for name in names)
-    text = f'SELECT {columns}{columns and ", "}"{RUN}", "{ROW}" FROM t'
-    rows = engine.query(text, {"t": engine.adopt(data)})
+    stored_rows = keep(data)
+    rows = ask(f'SELECT {columns}{columns and ", "}"{RUN}", "{ROW}" FROM {stored_rows}')
+    let_go([stored_rows])
     return Sample(rows, data.num_rows, total, max(1, tasks), max(1, runs[0].num_rows))
 
 

@@ -15,8 +15,9 @@ from sqlglot import exp
 
 from penstock import sql
 from penstock.engines.files import NULL_PARTITION, partition_of
+from penstock.plans.asking import ask
 from penstock.plans.sources import Source, footer
-from penstock.plans.spelled import embedded, spelled
+from penstock.plans.spelled import spelled
 from penstock.plans.tree import references
 
 __all__ = ["Condition", "Scan", "conditions_of", "kept_paths", "may_hold", "scanned"]
@@ -114,9 +115,8 @@ def kept_paths(source: Source, filters: Sequence[exp.Expr], names: Mapping[str, 
     )  # fmt: skip
     where = " AND ".join(f"({spelled(each)})" for each in asked)
     listed = f"SELECT file, {typed} FROM (VALUES {rows}) AS v(file, {sql.quoted(source.hive)})"
-    engine = embedded()
-    picked = engine.query(f"SELECT file FROM ({listed}) WHERE {where} ORDER BY file", {})
-    return [source.paths[number] for number in engine.batches(picked).read_all()["file"].to_pylist()]
+    picked = ask(f"SELECT file FROM ({listed}) WHERE {where} ORDER BY file")
+    return [source.paths[number] for number in picked["file"].to_pylist()]
 
 
 def _text(value: str | None) -> str:

@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from penstock import sql
 from penstock.amounts import about, amount, size
+from penstock.plans.asking import ask
 from penstock.plans.figures import UNKNOWN
 from penstock.plans.finding import Finding, Look, brief, matters
 from penstock.plans.flow import PLACE, TASK
@@ -108,14 +109,13 @@ def _heaviest(look: Look, exchange: Exchange) -> Heaviest | None:
         f"SELECT min(coalesce(c.n, 0) / of_part) FROM parts LEFT JOIN counted AS c ON c.part = parts.part AND {same} "
         f"WHERE of_part >= {SOME_ROWS}"
     )
-    found = flows.query(
+    found = ask(
         f"WITH counted AS (SELECT {listed}, part, count(*) AS n FROM ({rows}) GROUP BY ALL), "
         f"parts AS (SELECT part, sum(n) AS of_part FROM counted GROUP BY part), "
         f"keys AS (SELECT {listed}, sum(n) AS n FROM counted GROUP BY ALL), "
         f"top AS (SELECT * FROM keys ORDER BY n DESC, {listed} LIMIT 1) "
         f"SELECT {listed}, n / (SELECT sum(n) FROM keys) AS share, (SELECT count(*) FROM keys) AS keys, "
         f"({least}) AS least FROM top",
-        flow,
     ).to_pylist()
     if not found:
         return None

@@ -1,0 +1,89 @@
+"""Questions about samples, put to a DuckDB of the plans' own: what users run on theirs is not in the way.
+
+Not through an engine: its relations are bound, and written out as text again, at every step, which is half of the time
+that a question about a small sample takes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import re
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from penstock import sql
+from penstock.engines.duckdb import DuckDBEngine
+from penstock.engines.engine import Engine, connect
+from penstock.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ask", "columns_of", "constant", "embedded", "keep", "let_go"]
+
+_names = itertools.count()
+_lock = threading.RLock()  # a connection answers one question at a time
+_constants: dict[str, str] = {}
+_known: set[str] = set()
+_VARIABLE = re.compile(r"getvariable\('(\w+)'\)")
+
+
+@functools.cache
+def embedded() -> Engine:
+    """An engine of the plans' own, for reading files as users read them."""
+    return connect("duckdb")
+
+
+@functools.cache
+def _connection() -> duckdb.DuckDBPyConnection:
+    return DuckDBEngine.open().connection
+
+
+def ask(question: str) -> pa.Table:
+    """The answer to a query over kept tables.
+
+    Raises:
+        InputError: DuckDB cannot answer it.
+    """
+    with _lock:
+        connection = _connection()
+        try:
+            for name in set(_VARIABLE.findall(question)) - _known:
+                connection.execute(f"SET VARIABLE {sql.quote(name)} = {_constants[name]}")
+                _known.add(name)
+            return connection.sql(question).to_arrow_table()
+        except duckdb.Error as error:
+            raise InputError(f"a sample cannot be asked: {error}", "") from error
+
+
+def keep(rows: pa.Table) -> str:
+    """Keep rows in memory, and the name that questions know them by."""
+    name = f"sample_{next(_names)}"
+    with _lock:
+        _connection().register(name, rows)
+    return name
+
+
+def let_go(names: Iterable[str]) -> None:
+    """Forget tables that were kept."""
+    with _lock:
+        for name in names:
+            _connection().unregister(name)
+
+
+def constant(text: str) -> str:
+    """A value that stands for a long constant, which is read once in place of in every question."""
+    name = f"constant_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    _constants[name] = text
+    return f"getvariable('{name}')"
+
+
+@functools.lru_cache(4096)
+def columns_of(query: str) -> tuple[tuple[str, str], ...]:
+    """The columns of a query over no tables, and their types."""
+    return tuple((row["column_name"], row["column_type"]) for row in ask(f"DESCRIBE {query}").to_pylist())
