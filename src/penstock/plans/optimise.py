@@ -12,7 +12,7 @@ from penstock.plans.optimising.order import reordered
 from penstock.plans.optimising.pruning import collapsed, pruned, without_sorts
 from penstock.plans.optimising.semis import lowered
 from penstock.plans.optimising.subplans import together
-from penstock.plans.optimising.windows import limited, transposed
+from penstock.plans.optimising.windows import computed_above, limited, transposed
 from penstock.plans.tree import Node, rewritten, with_queries
 
 __all__ = ["optimised"]
@@ -34,7 +34,8 @@ def _optimised(node: Node) -> Node:
 def _rearranged(node: Node) -> Node:
     """Filters and joins where Spark has them."""
     found = rewritten(rewritten(node, transposed), without_sorts)
-    found = rewritten(pushed(pruned(found, set(found.columns))), lowered)
+    found = rewritten(pruned(found, set(found.columns)), collapsed)
+    found = rewritten(rewritten(pushed(found), computed_above), lowered)
     found = pushed(reordered(found))
     found = reordered(pushed(rewritten(found, values_joined)))
     found = pushed(inferred(pushed(found)))

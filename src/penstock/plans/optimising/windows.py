@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from sqlglot import exp
 
-from penstock.plans.tree import Filter, Limit, Node, Sort, Window, references
+from penstock.plans.columns import uncertain
+from penstock.plans.tree import (
+    Filter,
+    Limit,
+    Node,
+    Project,
+    Sort,
+    Window,
+    expressions,
+    references,
+    substituted,
+)
 
-__all__ = ["limited", "transposed"]
+__all__ = ["computed_above", "limited", "transposed"]
 
 LARGEST = 1_000  # spark.sql.optimizer.windowGroupLimitThreshold
 
@@ -28,6 +42,33 @@ def _is_prefix(one: Window, other: Window) -> bool:
 
 def _own(window: Window) -> dict[str, str]:
     return {name: window.columns[name] for name in window.made}
+
+
+def computed_above(node: Node) -> Node:
+    """What is computed below windows of columns that pass them is computed above, if no filter stands between."""
+    if not isinstance(node, Project):
+        return node
+    windows: list[Window] = []
+    below: Node = node.child
+    while isinstance(below, Window):
+        windows.append(below)
+        below = below.child
+    if not windows or not isinstance(below, Project) or below.beside:
+        return node
+    made = below.made
+    passed = {name for name, each in made.items() if isinstance(each, exp.Column) and each.name == name}
+    names = {name: each for name, each in made.items() if name not in passed and references(each) <= passed}
+    read = references(*(part for each in windows for part in expressions(each)))
+    if not names or read & names.keys() or any(map(uncertain, names.values())):
+        return node
+    found: Node = below._replace(made=_without(made, names), columns=_without(below.columns, names))
+    for window in reversed(windows):
+        found = window._replace(child=found, columns=_without(window.columns, names))
+    return node._replace(child=found, made={name: substituted(each, names) for name, each in node.made.items()})
+
+
+def _without(values: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def limited(node: Node) -> Node:
