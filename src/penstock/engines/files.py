@@ -25,6 +25,7 @@ __all__ = [
     "NULL_PARTITION",
     "Read",
     "Source",
+    "beginning",
     "filesystem",
     "format_of",
     "head",
@@ -177,15 +178,37 @@ def unknown(what: str, value: str, known: Iterable[str]) -> UsageError:
 
 def head(path: str, size: int = 1 << 16) -> bytes:
     """The first bytes of a file, local or behind a URL, decompressed."""
+    return beginning(path, size)[0]
+
+
+def beginning(path: str, size: int) -> tuple[bytes, int]:
+    """The first bytes of a file, decompressed, and how many of its own bytes hold them, to a few KiB."""
     import pyarrow as pa
 
     codec = {".gz": "gzip", ".zst": "zstd"}.get(os.path.splitext(path)[1])
     try:
         with filesystem(path).open(path) if is_remote(path) else open(path, "rb") as file:
-            stream = pa.CompressedInputStream(pa.PythonFile(file, "r"), codec) if codec else file
-            return bytes(stream.read(size))
+            stream = pa.CompressedInputStream(pa.PythonFile(_Sips(file), "r"), codec) if codec else file
+            return bytes(stream.read(size)), file.tell()
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"cannot read {path}: {error}", "is it whole, and what its name says?") from error
+
+
+class _Sips:
+    """A file in small reads, so that no more is taken of it than is decompressed."""
+
+    closed = False
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def read(self, size: int) -> bytes:
+        """Some bytes, fewer than are wanted."""
+        found: bytes = self.file.read(min(size, 1 << 12))
+        return found
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

@@ -38,23 +38,21 @@ class Compared(NamedTuple):
 def beside(steps: Sequence[Step], operators: Iterable[Measured]) -> list[Step]:
     """The steps, each with what the operators did that it stands for: those with its keys, in the order of the work.
 
-    What an engine did by another plan is beside none.
+    What an engine did by another plan is beside none. From the end, since patterns that look at rows do so first.
     """
-    left = [operator for operator in operators if operator.kind in ("wide", "broadcast")]
+    left = [operator for operator in operators if operator.kind in ("wide", "broadcast")][::-1]
     found: dict[int, list[Measured]] = {}
-    wide = [place for place, step in enumerate(steps) if step.kind != "narrow"]
+    wide = [place for place, step in enumerate(steps) if step.kind != "narrow"][::-1]
     for place in wide:
-        alike = [each for each in left if _alike(steps[place].keys, each.keys)]
+        alike = [each for each in left if _is_of(steps[place], each) and _alike(steps[place].keys, each.keys)]
         taken = alike[: 2 if _is_join(steps[place]) and not alike[0].sides else 1] if alike else []
-        found[place] = taken
+        found[place] = taken[::-1]
         left = [each for each in left if not any(each is other for other in taken)]
     bare = [place for place in wide if not found[place]]
-    if len(bare) == len(left):  # keys that the engine calls otherwise, or does not tell
-        found |= {place: [each] for place, each in zip(bare, left, strict=True)}
-    return [
-        step._replace(measured=_together(found[place])) if found.get(place) else step
-        for place, step in enumerate(steps)
-    ]
+    if [each.kind for each in left] == [steps[place].kind for place in bare]:
+        found |= {place: [each] for place, each in zip(bare, left, strict=True)}  # keys that the engine does not tell
+    told = {place: _together(taken) for place, taken in found.items() if taken}
+    return [step._replace(measured=told.get(place)) for place, step in enumerate(steps)]
 
 
 def beside_run(steps: Sequence[Step], records: Iterable[Mapping[str, Any]]) -> list[Step]:
@@ -76,6 +74,11 @@ def compared(steps: Sequence[Step], engine: str, moved_bytes: int | None) -> Com
     known = [step for step in steps if step.measured and step.measured.out is not None]
     counts = [step.measured.out or 0 for step in known if step.measured]
     return Compared("rows", total(step.rows for step in known), sum(counts) if known else None)
+
+
+def _is_of(step: Step, operator: Measured) -> bool:
+    """Whether an operator may be a step's. DuckDB brings small sides nowhere: its joins are all alike."""
+    return operator.kind == step.kind or (bool(operator.sides) and _is_join(step))
 
 
 def _is_join(step: Step) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock import sql
-from penstock.engines.files import filesystem, head, is_remote, partition_of
+from penstock.engines.files import beginning, filesystem, is_remote, partition_of
 from penstock.errors import PenstockError
 from penstock.plans.asking import ask, embedded, keep, let_go
 from penstock.plans.cluster import Cluster
@@ -35,8 +35,8 @@ THICK, LEAST_THICK = 1_000_000, 250_000
 SHORT_RUNS = 2
 #: Of the bytes of the source that a sample may read, and what it may read of small sources.
 SHARE, SMALL = 0.012, 24 << 20
-#: Of what is text: the bytes of a run.
-TEXT = 2 << 20
+#: Of what is text: the bytes of a run, and of how many files lines are counted.
+TEXT, COUNTED = 2 << 20, 16
 
 
 class Sample(NamedTuple):
@@ -208,19 +208,15 @@ def _with_folders(batch: Any, path: str, hive: Iterable[str], names: set[str]) -
 
 @functools.lru_cache(32)
 def _text(source: Source, files: tuple[File, ...], names: tuple[str, ...], cluster: Cluster) -> Sample | None:
-    """Lines of the first files, read by the embedded engine as the whole is read."""
-    chosen = [files[0], files[len(files) // 2]] if len(files) > 1 else [files[0]]
-    runs, packed_bytes, lines = [], 0, 0
+    """Lines of two files, read by the embedded engine as the whole is read; how many there are, from some more."""
+    runs, read_lines, whole = [], 0, len(files) <= 2
     with tempfile.TemporaryDirectory(prefix="penstock-sample-") as folder:
-        for number, (path, size, _) in enumerate(dict.fromkeys(chosen)):
-            text = head(path, TEXT)
-            whole = text if len(text) < TEXT else text[: text.rfind(b"\n") + 1]
-            packed = path.endswith((".gz", ".zst"))
-            packed_bytes += _packed(path, whole) if packed else len(whole)
-            if len(text) < TEXT:
-                packed_bytes += size - (_packed(path, whole) if packed else len(whole))
+        for number, (path, _, _) in enumerate(_spread(files, 2)):
+            text, _, all_of_it = _lines(path, TEXT)
+            whole &= all_of_it
+            read_lines += text.count(b"\n")
             file = Path(folder, f"{number}.{'ndjson' if source.format == 'json' else source.format}")
-            file.write_bytes(whole)
+            file.write_bytes(text)
             try:
                 engine = embedded()
                 read = engine.read(str(file), source.format, **dict(source.options))
@@ -229,21 +225,33 @@ def _text(source: Source, files: tuple[File, ...], names: tuple[str, ...], clust
                 runs.append(data.read_all())
             except PenstockError:
                 return None
-            lines += runs[-1].num_rows
-    there = sum(size for _, size, _ in files)
+    rows = sum(run.num_rows for run in runs)
     tasks = len(pieces(source, [file[0] for file in files], cluster))
-    if packed_bytes >= there and len(chosen) == len(files):
-        return _sample(source, names, runs, exact(lines), tasks)
-    total = lines * there / max(1, packed_bytes)
-    return _sample(source, names, runs, Figure(0.8 * total, total, 1.25 * total, "sample"), tasks)
+    if whole:
+        return _sample(source, names, runs, exact(rows), tasks)
+    total = _lines_in(files) * rows / max(1, read_lines)
+    return _sample(source, names, runs, Figure(0.85 * total, total, 1.15 * total, "sample"), tasks)
 
 
-def _packed(path: str, text: bytes) -> int:
-    """About how many bytes of a compressed file hold some text of it."""
-    import pyarrow as pa
+def _spread(files: Sequence[File], count: int) -> list[File]:
+    """So many files, from all over, the first among them."""
+    return [files[len(files) * i // count] for i in range(count)] if len(files) > count else list(files)
 
-    codec = "gzip" if path.endswith(".gz") else "zstd"
-    return len(pa.compress(text, codec=codec, asbytes=True))
+
+def _lines(path: str, most: int) -> tuple[bytes, float, bool]:
+    """The first whole lines of a file, how many of its bytes hold them, and whether these are all."""
+    text, taken = beginning(path, most)
+    if len(text) < most:
+        return text, taken, True
+    lines = text[: text.rfind(b"\n") + 1]
+    return lines, taken * len(lines) / len(text), False
+
+
+def _lines_in(files: Sequence[File]) -> float:
+    """How many lines all files have, by what some have for each byte: files of one hour differ from another's."""
+    found = [_lines(path, TEXT // 4) for path, _, _ in _spread(files, COUNTED)]
+    lines, taken = sum(text.count(b"\n") for text, _, _ in found), sum(taken for _, taken, _ in found)
+    return lines * sum(size for _, size, _ in files) / max(1.0, taken)
 
 
 # -- all --------------------------------------------------------------------------------------------------------------
