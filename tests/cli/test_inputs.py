@@ -31,11 +31,13 @@ def test_several_files_and_globs_are_one_table(penstock):
 @pytest.mark.parametrize(
     ("data", "format"),
     [
-        (SALES, "csv"),
-        (SALES.replace(",", "\t"), "tsv"),
-        ('{"country": "DE"}\n{"country": "FR"}\n{"country": "DE"}\n{"country": null}\n', "json"),
-        ('[{"country": "DE"}, {"country": "FR"}, {"country": "DE"}, {"country": null}]', "json"),
-        (packed(SALES), "csv"),
+        pytest.param(SALES, "csv", id="csv"),
+        pytest.param(SALES.replace(",", "\t"), "tsv", id="tsv"),
+        pytest.param(
+            '{"country": "DE"}\n{"country": "FR"}\n{"country": "DE"}\n{"country": null}\n', "json", id="json lines"
+        ),
+        pytest.param('[{"country": "DE"}, {"country": "FR"}, {"country": "DE"}, {"country": null}]', "json", id="json"),
+        pytest.param(packed(SALES), "csv", id="gzip"),
     ],
 )
 def test_standard_input_is_told_by_how_it_begins(penstock, data, format):
