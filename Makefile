@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ROWS   ?= 2000000
 ROUNDS ?= 3
-BENCHES := exchange jobs lake# what is no pattern, with options of its own: make bench PATTERN=exchange ARGS='--rows 10000000'
+BENCHES := exchange forecast jobs lake# what is no pattern, with options of its own: make bench PATTERN=exchange ARGS='--rows 10000000'
 SIZE   ?= 300MB
 
 .DEFAULT_GOAL := help

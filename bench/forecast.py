@@ -2,8 +2,8 @@
 
     make bench PATTERN=forecast ARGS='--rows 20000000 --only sessionize,q03'
 
-Each plan is made with nothing remembered of the files, then the table is run for no one (Spark's noop sink), on one and the
-same cluster. Bytes are Spark's "shuffle bytes written"; what goes to all workers is not among them.
+Each plan is made with nothing remembered of the files, then the table is run for no one (Spark's noop sink), on one
+and the same cluster. Bytes are Spark's "shuffle bytes written"; what goes to all workers is not among them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def tpch(read: Callable[[Path], Any], folder: Path) -> Iterator[tuple[str, Made]
     """TPC-H at scale factor 1."""
     tables = {file.stem: read(file) for file in folder.glob("*.parquet")}
     for name in TPCH:
-        sql = (ROOT / "tests" / "plans" / "tpch" / f"{name}.sql").read_text()
+        sql = (ROOT / "tests" / "optimising" / "tpch" / f"{name}.sql").read_text()
         used = {table: each for table, each in tables.items() if re.search(rf"\b{table}\b", sql)}
         yield name, lambda sql=sql, used=used: ps.query(sql, **used)
 
@@ -98,7 +98,7 @@ def tpch_tables() -> Path:
 
 def forgotten() -> None:
     """As a new process would begin: with no footer and no sample in memory."""
-    from penstock.plans import sampled, sources
+    from penstock.forecasts import sampled, sources
 
     sources._footer.cache_clear()
     sampled._parquet.cache_clear()
@@ -140,9 +140,10 @@ def shown(results: dict[str, dict[str, Any]]) -> Table:
             table.add_row(name, of["error"][:60])
             continue
         forecast = "?" if of["forecast"] is None else f"{of['forecast'] / 1e6:,.2f}"
+        planned, took, near = of["planned_seconds"], of["run_seconds"], ratio(of)
         table.add_row(
-            name, forecast, f"{of['measured'] / 1e6:,.2f}", "" if ratio(of) is None else f"{ratio(of):.3f}",
-            f"{of['planned_seconds']:.2f}", f"{of['run_seconds']:.1f}", f"{of['planned_seconds'] / of['run_seconds']:.1%}",
+            name, forecast, f"{of['measured'] / 1e6:,.2f}", "" if near is None else f"{near:.3f}",
+            f"{planned:.2f}", f"{took:.1f}", f"{planned / took:.1%}",
         )  # fmt: skip
     return table
 
@@ -179,19 +180,22 @@ def main(rows: int, only: str, engine: str) -> None:
     wanted = [part for part in only.split(";") if part]
     results: dict[str, dict[str, Any]] = {}
     setting = report.setting()
-    with tempfile.TemporaryDirectory() as folder, standalone(Path(folder)) as cluster:
-        with ps.connect(engine or cluster.url, **{"spark.executor.memory": "1500m"}) as opened:
-            read = lambda path: opened.read(str(path))  # noqa: E731
-            run = lambda table: table.write.format("noop").mode("overwrite").save()  # noqa: E731
-            plans = {**dict(patterns(read, rows)), **dict(layouts(read, rows)), **dict(tpch(read, tpch_tables()))}
-            for name, made in plans.items():
-                if wanted and not any(part in name for part in wanted):
-                    continue
-                try:
-                    results[name] = measure(opened, made, run)
-                except Exception as error:
-                    results[name] = {"error": f"{type(error).__name__}: {error}"}
-                print(name, json.dumps(results[name])[:2000], file=sys.stderr, flush=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        standalone(Path(folder)) as cluster,
+        ps.connect(engine or cluster.url, **{"spark.executor.memory": "1500m"}) as opened,
+    ):
+        read = lambda path: opened.read(str(path))  # noqa: E731
+        run = lambda table: table.write.format("noop").mode("overwrite").save()  # noqa: E731
+        plans = {**dict(patterns(read, rows)), **dict(layouts(read, rows)), **dict(tpch(read, tpch_tables()))}
+        for name, made in plans.items():
+            if wanted and not any(part in name for part in wanted):
+                continue
+            try:
+                results[name] = measure(opened, made, run)
+            except Exception as error:
+                results[name] = {"error": f"{type(error).__name__}: {error}"}
+            print(name, json.dumps(results[name])[:2000], file=sys.stderr, flush=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"forecast-{rows}.json").write_text(json.dumps({"rows": rows, **setting, "plans": results}, indent=1))
     console = Console(width=120)

@@ -17,7 +17,7 @@ LAYOUTS = {
     "few text": (f"'group ' || floor({U} * 200)::bigint", ""),
     "clustered numbers": (f"floor({U} * {{rows}} / 10)::bigint", "order by k"),
     "clustered text": (f"'key ' || lpad(floor({U} * {{rows}} / 50)::bigint::varchar, 9, '0')", "order by k"),
-    "nearly unique": (f"hash(i, 3, 1) // 2", ""),
+    "nearly unique": ("hash(i, 3, 1) // 2", ""),
 }
 
 

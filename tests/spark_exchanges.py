@@ -1,7 +1,7 @@
 """What Spark says of where rows move: the Exchange nodes of a physical plan, planned without adaptive execution.
 
 This is the truth that forecasts of plans are held against. `python tests/spark_exchanges.py FOLDER` plans the TPC-H
-queries and writes what Spark said to `plans/tpch_exchanges.json`; FOLDER has the tables at scale factor 1:
+queries and writes what Spark said to `optimising/tpch_exchanges.json`; FOLDER has the tables at scale factor 1:
 `tpchgen-cli parquet -s 1 --output-dir=FOLDER`.
 """
 
@@ -24,7 +24,7 @@ from penstock.engines.spark_plans import explained
 __all__ = ["KEPT", "REGIMES", "Exchange", "exchanges", "kept", "planned", "said"]
 
 #: What Spark said, and the sizes of the files that it said it of.
-KEPT = Path(__file__).parent / "plans" / "tpch_exchanges.json"
+KEPT = Path(__file__).parent / "optimising" / "tpch_exchanges.json"
 
 
 class Exchange(NamedTuple):

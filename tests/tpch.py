@@ -1,8 +1,8 @@
 """TPC-H for tests: its 22 queries, and tables of its schema that are tiny, so that nothing is downloaded.
 
-The queries stand in `plans/tpch/`, one file each, in DuckDB's dialect as a user would write them, with the parameters
-of the specification's validation run. The values of the tiny tables are drawn from few, those that the queries ask for
-among them, so that every query finds rows.
+The queries stand in `optimising/tpch/`, one file each, in the dialect of DuckDB as a user would write them, with the
+parameters of the validation run that the specification has. The values of the tiny tables are drawn from few, those
+that the queries ask for among them, so that every query finds rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 __all__ = ["QUERIES", "SCHEMAS", "tables_of", "tiny"]
 
 #: q01 … q22 and their SQL.
-QUERIES = {file.stem: file.read_text() for file in sorted(Path(__file__).parent.glob("plans/tpch/q*.sql"))}
+QUERIES = {file.stem: file.read_text() for file in sorted(Path(__file__).parent.glob("optimising/tpch/q*.sql"))}
 
 _KEY, _NUMBER, _MONEY, _TEXT, _DATE = pa.int64(), pa.int32(), pa.decimal128(15, 2), pa.string(), pa.date32()
 

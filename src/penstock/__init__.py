@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         StepFailed,
         UsageError,
     )
+    from penstock.estimates.estimate import Estimate, estimate
     from penstock.jobs.checks import Checked, check
     from penstock.jobs.job import Job
     from penstock.jobs.runner import Run
@@ -38,9 +39,8 @@ if TYPE_CHECKING:
     from penstock.patterns.top import top
     from penstock.patterns.top_n import top_n
     from penstock.patterns.where import where
-    from penstock.plans.estimate import Estimate, estimate
     from penstock.plans.plan import Plan, plan
-    from penstock.plans.skew import Skew, skew
+    from penstock.skews.skew import Skew, skew
     from penstock.tables import adopt, engine_of, materialize, query, read
 
 __version__ = "0.1.0"
@@ -52,7 +52,7 @@ _HOMES = {
     "ColumnError": "errors",
     "Compacted": "lake.compact",
     "EngineError": "errors",
-    "Estimate": "plans.estimate",
+    "Estimate": "estimates.estimate",
     "InputError": "errors",
     "Job": "jobs.job",
     "Layout": "lake.layout",
@@ -62,7 +62,7 @@ _HOMES = {
     "PenstockError": "errors",
     "Plan": "plans.plan",
     "Run": "jobs.runner",
-    "Skew": "plans.skew",
+    "Skew": "skews.skew",
     "StepFailed": "errors",
     "UsageError": "errors",
     "Written": "lake.write",
@@ -77,7 +77,7 @@ _HOMES = {
     "derive": "patterns.derive",
     "distinct": "patterns.distinct",
     "engine_of": "tables",
-    "estimate": "plans.estimate",
+    "estimate": "estimates.estimate",
     "join": "patterns.join",
     "layout": "lake.layout",
     "materialize": "tables",
@@ -88,7 +88,7 @@ _HOMES = {
     "read": "tables",
     "sessionize": "patterns.sessionize",
     "sessions": "patterns.sessions",
-    "skew": "plans.skew",
+    "skew": "skews.skew",
     "sort": "patterns.sort",
     "top": "patterns.top",
     "top_n": "patterns.top_n",

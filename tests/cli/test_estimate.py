@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.plans.estimates import calibrate
+from penstock.estimates import calibrate
 
 CLICKSTREAM = (
     "estimate", "--bytes", "100TB", "--format", "json.gz", "--files", "12000", "--machines", "200", "--cores", "16",

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.catalog import PATTERNS
 from penstock.cli.main import COMMANDS
-from penstock.plans.explained import topics
+from penstock.findings.explained import topics
 
 CODES = [topic for topic in topics() if topic.is_code]
 

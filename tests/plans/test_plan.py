@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import penstock as ps
 from penstock.engines.engine import Engine, Table
-from penstock.plans.scans import Condition, scanned
-from penstock.plans.sources import Source
+from penstock.forecasts.scans import Condition, scanned
+from penstock.forecasts.sources import Source
 
 ROWS = 4_000
 

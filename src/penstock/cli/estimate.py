@@ -11,7 +11,7 @@ from penstock.cli.main import COMMANDS
 from penstock.cli.runs import json_option
 
 if TYPE_CHECKING:
-    from penstock.plans.estimates.machine_file import Measured
+    from penstock.estimates.machine_file import Measured
 
 __all__ = ["estimate"]
 
@@ -32,7 +32,7 @@ def _job(given: dict[str, Any]) -> bool:
 
 
 def _calibrate(as_json: bool) -> None:
-    from penstock.plans.estimates import calibrate, machine_file
+    from penstock.estimates import calibrate, machine_file
 
     measured = calibrate.measure()
     path = machine_file.keep(measured)
@@ -41,7 +41,7 @@ def _calibrate(as_json: bool) -> None:
 
 
 def _told(measured: Measured) -> str:
-    from penstock.plans.estimates.ranges import digits, speed
+    from penstock.estimates.ranges import digits, speed
 
     of, rates = measured.machine, measured.rates
     what = {

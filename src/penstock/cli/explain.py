@@ -8,7 +8,7 @@ import click
 
 from penstock.cli.main import COMMANDS
 from penstock.cli.runs import json_option
-from penstock.plans.explained import Topic, explained, topics
+from penstock.findings.explained import Topic, explained, topics
 
 __all__ = ["explain"]
 

@@ -82,7 +82,7 @@ def _home(job: Job | None) -> Path:
 
 def show(found: Plan, home: Path = HOME, as_json: bool = False) -> None:
     """The plan on stdout; what is a matter of talk on stderr."""
-    from penstock.plans.findings_text import text
+    from penstock.findings.findings_text import text
     from penstock.plans.history import hits
 
     click.echo(json.dumps(found.to_json(), indent=1, ensure_ascii=False) if as_json else str(found))

@@ -85,9 +85,8 @@ class DuckDBEngine:
         try:
             connection = duckdb.connect(path, config=config)
         except duckdb.Error as error:
-            raise UsageError(
-                f"cannot open {target}: {_first_line(error)}", "check the path and the settings"
-            ) from error
+            what = f"cannot open {target}: {_first_line(error)}"
+            raise UsageError(what, "check the path and the settings") from error
         return cls(_pinned(connection), target)
 
     @classmethod
@@ -360,9 +359,8 @@ def _pinned(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
                 for scope in ("GLOBAL", "SESSION"):
                     connection.execute("; ".join(f"SET {scope} {setting}" for setting in _PINNED))
             except duckdb.Error as error:
-                raise UsageError(
-                    f"this DuckDB connection cannot be used: {_first_line(error)}", "open a new one"
-                ) from error
+                what = f"this DuckDB connection cannot be used: {_first_line(error)}"
+                raise UsageError(what, "open a new one") from error
             _LOCKS[connection] = threading.RLock()
     return connection
 
@@ -397,8 +395,6 @@ def _ours(error: duckdb.Error | OSError, step: str, statement: Any) -> PenstockE
         return UsageError(what, shown)
     if message.startswith("IO Error"):
         return InputError(what, "the file may be cut short or not of the format that its name says")
-    if isinstance(error, duckdb.ConversionException):
-        return EngineError(what, shown)
     if message.startswith("Out of Memory Error"):
         return EngineError(what, 'raise memory=, or name a folder with room: connect("duckdb", scratch="folder")')
     return EngineError(what, shown)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from penstock.engines.measures import Measured, measured_in
-from penstock.plans.figures import Figure, total
-from penstock.plans.steps import Actual, Step
+from penstock.figures import Figure, total
+from penstock.forecasts.steps import Actual, Step
 
 __all__ = ["Compared", "beside", "beside_run", "compared"]
 

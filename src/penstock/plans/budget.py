@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from penstock.amounts import amount, bytes_of, size
 from penstock.errors import OverBudget, UsageError
-from penstock.plans.figures import Figure
-from penstock.plans.steps import Step
+from penstock.figures import Figure
+from penstock.forecasts.steps import Step
 
 __all__ = ["Budget", "budget_of", "hold_to"]
 

@@ -13,10 +13,10 @@ from penstock import sql
 from penstock.engines.engine import Engine, Table
 from penstock.engines.files import NULL_PARTITION, partition_of, resolve
 from penstock.engines.operators import Operator
-from penstock.plans.figures import NOTHING, UNKNOWN, Figure, exact, modelled
-from penstock.plans.scans import Condition, scanned
-from penstock.plans.sources import Source
-from penstock.plans.steps import Step
+from penstock.figures import NOTHING, UNKNOWN, Figure, exact, modelled
+from penstock.forecasts.scans import Condition, scanned
+from penstock.forecasts.sources import Source
+from penstock.forecasts.steps import Step
 
 __all__ = ["steps_of"]
 

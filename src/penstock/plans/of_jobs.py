@@ -10,6 +10,9 @@ from penstock.amounts import bytes_of
 from penstock.engines.engine import using
 from penstock.engines.spark_files import arranged
 from penstock.errors import PenstockError, UsageError
+from penstock.figures import NOTHING, UNKNOWN, Figure, exact
+from penstock.forecasts.outline import Outline
+from penstock.forecasts.steps import Step
 from penstock.jobs.checks import Checked, check, good_of, is_marked
 from penstock.jobs.job import LOGICAL_TIME, Job
 from penstock.jobs.job import Step as JobStep
@@ -17,13 +20,10 @@ from penstock.jobs.parameters import bound
 from penstock.jobs.runner import logical_time
 from penstock.jobs.stages import stages_of
 from penstock.made import calling
-from penstock.plans.figures import NOTHING, UNKNOWN, Figure, exact
-from penstock.plans.outline import Outline
 from penstock.plans.paper import Paper, PaperTable
-from penstock.plans.queries import UnreadableError
-from penstock.plans.steps import Step
-from penstock.plans.tree import Exchange, Label, Node, column
+from penstock.queries.read import UnreadableError
 from penstock.tables import adopt, is_table
+from penstock.trees.tree import Exchange, Label, Node, column
 
 __all__ = ["Planned", "on_paper"]
 

@@ -15,22 +15,22 @@ import sqlglot
 from sqlglot import exp
 
 from penstock import sql
+from penstock.engines.asking import ask, embedded
 from penstock.engines.engine import Engine, Size, using
 from penstock.engines.files import resolve
 from penstock.engines.notes import inherit
 from penstock.errors import UsageError
+from penstock.forecasts.cluster import Cluster
+from penstock.forecasts.forecast import Forecast
+from penstock.forecasts.sources import Source, identity
 from penstock.made import Made, calling, current, made_by
-from penstock.plans.asking import ask, embedded
-from penstock.plans.catalyst import read_plan
-from penstock.plans.cluster import Cluster
-from penstock.plans.exchanges import placed
-from penstock.plans.forecast import Forecast
-from penstock.plans.optimise import optimised
-from penstock.plans.queries import Relation, UnreadableError, read
-from penstock.plans.sizes import size_of
-from penstock.plans.sources import Source, identity
-from penstock.plans.tree import Columns, Exchange, Label, Node, Scan, attribute, labelled, walk
+from penstock.optimising.exchanges import placed
+from penstock.optimising.optimise import optimised
+from penstock.queries.catalyst import read_plan
+from penstock.queries.read import Relation, UnreadableError, read
 from penstock.tables import engine_of, is_table
+from penstock.trees.sizes import size_of
+from penstock.trees.tree import Columns, Exchange, Label, Node, Scan, attribute, labelled, walk
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.engines.engine import default_engine
 from penstock.engines.notes import notes_of
+from penstock.figures import Figure, total
+from penstock.findings.findings import Finding, findings
+from penstock.forecasts.cluster import cluster_of
+from penstock.forecasts.outline import Outline
+from penstock.forecasts.steps import Step
 from penstock.plans import duckdb_steps, render, spark_steps
 from penstock.plans.actuals import Compared, beside, beside_run, compared
-from penstock.plans.cluster import cluster_of
-from penstock.plans.figures import Figure, total
-from penstock.plans.findings import Finding, findings
-from penstock.plans.outline import Outline
 from penstock.plans.paper import Paper
-from penstock.plans.queries import UnreadableError
-from penstock.plans.steps import Step
+from penstock.queries.read import UnreadableError
 from penstock.tables import engine_of, is_table, query
 
 if TYPE_CHECKING:

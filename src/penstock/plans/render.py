@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from penstock.amounts import about, aligned, amount, size
-from penstock.plans.figures import Figure
-from penstock.plans.steps import Step
+from penstock.figures import Figure
+from penstock.forecasts.steps import Step
 
 if TYPE_CHECKING:
     from penstock.plans.plan import Plan

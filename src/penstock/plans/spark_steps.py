@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from penstock.engines.engine import Engine, Table
 from penstock.engines.operators import Operator
-from penstock.plans.figures import NOTHING, UNKNOWN, Figure, exact
-from penstock.plans.scans import Condition, scanned
-from penstock.plans.sources import Source
-from penstock.plans.steps import Step
+from penstock.figures import NOTHING, UNKNOWN, Figure, exact
+from penstock.forecasts.scans import Condition, scanned
+from penstock.forecasts.sources import Source
+from penstock.forecasts.steps import Step
 
 __all__ = ["steps_of"]
 

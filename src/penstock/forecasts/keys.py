@@ -1,0 +1,118 @@
+"""How many distinct keys the rows of a flow have: in all, and in each partition, where a combiner leaves a row each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlglot import exp
+
+from penstock.engines.asking import ask
+from penstock.figures import UNKNOWN, Figure, exact
+from penstock.forecasts.flow import PLACE, TASK, Flow
+from penstock.forecasts.growth import UNITS, grown
+from penstock.trees.spelled import spelled
+from penstock.trees.tree import Aggregate, Join, Node, Project, Scan, column
+
+if TYPE_CHECKING:
+    from penstock.forecasts.flows import Flows
+
+__all__ = ["Distinct", "counted", "in_files", "share_of"]
+
+
+class Distinct(NamedTuple):
+    """How many distinct keys there are: in all, and in each partition, all added up."""
+
+    total: Figure = UNKNOWN
+    in_tasks: Figure = UNKNOWN
+    flow: Flow | None = None
+    """The sample that they were counted in."""
+    here: int = 0
+    """How many keys its long run has."""
+
+
+def share_of(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> float:
+    """How many keys there are for each row of a sample, about."""
+    hashed = f"hash({', '.join(spelled(key) for key in keys)})"
+    [found] = ask(f"SELECT approx_count_distinct({hashed}) AS n FROM ({flow.text})")["n"].to_pylist()
+    return float(found) / max(1, flow.taken)
+
+
+def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
+    """The distinct keys of a sample, and what they tell of all rows."""
+    asked = ", ".join(f"{spelled(key)} AS k{i}" for i, key in enumerate(keys))
+    names = ", ".join(f"k{i}" for i in range(len(keys)))
+    source = f"SELECT {asked}, {TASK} AS task, {PLACE} AS place FROM ({flow.text})"
+    if flow.whole and flow.runs:
+        each = f"SELECT {names}, count(DISTINCT task) AS tasks FROM ({source}) GROUP BY {names}"
+        [row] = ask(f"SELECT count(*) AS n, coalesce(sum(tasks), 0) AS t FROM ({each})").to_pylist()
+        return Distinct(exact(row["n"]), exact(int(row["t"])), flow)
+    bit = "(1::UBIGINT << least({0} - 1, place * {0} // {1})::INTEGER)"  # rows outside of FILTER are shifted too
+    units = bit.format(UNITS, flow.base_taken), bit.format(UNITS, flow.first_run)
+    masks = (
+        f"SELECT bit_count(bit_or({units[0]})) AS a, "
+        f"bit_count(bit_or({units[1]}) FILTER (WHERE task = 0)) AS b FROM ({source}) GROUP BY {names}"
+    )
+    everywhere: dict[int, int] = {}
+    first: dict[int, int] = {}
+    for row in ask(f"SELECT a, b, count(*) AS n FROM ({masks}) GROUP BY ALL").to_pylist():
+        everywhere[row["a"]] = everywhere.get(row["a"], 0) + row["n"]
+        if row["b"]:
+            first[row["b"]] = first.get(row["b"], 0) + row["n"]
+    seen, times = sum(everywhere.values()), flow.base / flow.base_taken
+    total = exact(seen) if flow.whole else _told(grown(everywhere, UNITS * times), seen, times, flow.total)
+    if flow.runs:
+        in_tasks, times = flow.tasks * grown(first, max(0.02, UNITS * flow.reach)), flow.reach
+    else:
+        in_tasks = _spread(total.mid or 0.0, flow.total.mid or 0.0, flow.tasks)
+    most = flow.total.mid if flow.total.mid is not None else in_tasks
+    each_task = _told(min(in_tasks, max(most, 1.0)), 0, max(1.0, times), flow.total)
+    return Distinct(total, each_task, flow, sum(first.values()))
+
+
+def in_files(flows: Flows, node: Node, keys: Sequence[exp.Expr]) -> float | None:
+    """How many distinct keys there would be if no filter stood before."""
+    base = _base(node, keys[0].name) if len(keys) == 1 and isinstance(keys[0], exp.Column) else None
+    if base is None or base[0] is node:
+        return None
+    return flows.distinct(base[0], (column(base[1]),)).total.mid
+
+
+def _base(node: Node, name: str) -> tuple[Node, str] | None:
+    """The scan that a column comes from unchanged, and its name there."""
+    while True:
+        if isinstance(node, Scan):
+            return (node, name) if name in node.columns else None
+        if isinstance(node, Project):
+            value = node.made.get(name)
+            if not isinstance(value, exp.Column):
+                return None
+            node, name = node.child, value.name
+        elif isinstance(node, Aggregate):
+            value = node.keys.get(name)
+            if not isinstance(value, exp.Column):
+                return None
+            node, name = node.child, value.name
+        elif isinstance(node, Join):
+            node = node.left if name in node.left.columns else node.right
+        elif len(node.children) == 1 and name in node.children[0].columns:
+            node = node.children[0]
+        else:
+            return None
+
+
+def _spread(keys: float, rows: float, tasks: float) -> float:
+    """Keys whose rows went to tasks by other keys, counted in each task that they came to."""
+    if not keys:
+        return 0.0
+    return tasks * keys * float(-math.expm1(rows / keys * math.log1p(-min(1 / tasks, 1 - 1e-9))))
+
+
+def _told(mid: float, least: float, times: float, rows: Figure) -> Figure:
+    """A number of keys told for so many times the sample, which is the less certain the more that is."""
+    if mid <= 0:
+        return Figure(least, mid, mid, "sample")
+    doubt = 0.02 + 0.04 * max(0.0, math.log2(max(1.0, times)))
+    most = rows.high if rows.high is not None else mid * (1 + doubt)
+    return Figure(max(least, mid * (1 - doubt)), mid, min(most, mid * (1 + doubt)) if most >= mid else mid, "sample")

@@ -1,0 +1,277 @@
+"""Some rows of a source: a long run of one map task's, and short runs from elsewhere; never more than a few per cent.
+
+Rows that stand together are what tells of a map task: what a combiner leaves of it is the number of distinct keys
+there, which rows from all over would put far too high. Every row carries the run that it is of, and its number.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from penstock import sql
+from penstock.engines.asking import ask, embedded, keep, let_go
+from penstock.engines.files import beginning, filesystem, is_remote, partition_of
+from penstock.errors import PenstockError
+from penstock.figures import UNKNOWN, Figure, exact
+from penstock.forecasts.cluster import Cluster
+from penstock.forecasts.scans import Condition, may_hold
+from penstock.forecasts.sources import Group, Piece, Source, footer, identity, pieces
+from penstock.trees.tree import Columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ROW", "RUN", "THICK", "Sample", "sampled"]
+
+#: The hidden columns: which run a row is of, and its number among all rows of the sample.
+RUN, ROW = "run#0", "row#0"
+
+#: Rows of a sample that has to tell how many keys there are, at most and at least.
+THICK, LEAST_THICK = 1_000_000, 250_000
+SHORT_RUNS = 2
+#: Of the bytes of the source that a sample may read, and what it may read of small sources.
+SHARE, SMALL = 0.012, 24 << 20
+#: Of what is text: the bytes of a run, and of how many files lines are counted.
+TEXT, COUNTED = 2 << 20, 16
+
+
+class Sample(NamedTuple):
+    """Rows of a source, and how many there are."""
+
+    rows: pa.Table
+    """The columns under their names, RUN and ROW."""
+    taken: int
+    """How many rows."""
+    total: Figure
+    """Of how many."""
+    tasks: int
+    """The map tasks that read them."""
+    first_run: int
+    """How many rows the long run has."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all rows."""
+        return self.total.basis == "exact" and self.total.mid == self.taken
+
+
+def sampled(
+    source: Source, paths: Sequence[str], names: Sequence[str], conditions: Sequence[Condition], cluster: Cluster,
+    wanted: int,
+) -> Sample | None:  # fmt: skip
+    """So many rows of some columns, in runs, or all where there are hardly more; None where the format has no way.
+
+    Args:
+        source: Files or rows in memory.
+        paths: The files that are not left out by the names of their folders.
+        names: Columns.
+        conditions: What is asked of row groups.
+        cluster: Divides the files among map tasks.
+        wanted: About how many rows.
+    """
+    if source.table is not None:
+        return _in_memory(source, names, cluster, wanted)
+    files = tuple(identity(path) for path in paths)
+    if source.format == "parquet":
+        return _parquet(source, files, tuple(names), tuple(conditions), cluster, wanted)
+    if source.format in ("csv", "tsv", "json", "log"):
+        return _text(source, files, tuple(names), cluster)
+    return None
+
+
+File = tuple[str, int, Any]
+
+
+def _in_memory(source: Source, names: Sequence[str], cluster: Cluster, wanted: int) -> Sample | None:
+    engine = embedded()
+    try:
+        rows = engine.batches(
+            engine.query(f"SELECT {sql.quoted(names) or '1'} FROM t LIMIT {wanted}", {"t": source.table})
+        )
+        data = rows.read_all()
+    except PenstockError:
+        return None
+    total = exact(source.rows) if source.rows is not None else UNKNOWN
+    return _sample(source, names, [data], total, cluster.cores)
+
+
+# -- Parquet ----------------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(32)
+def _parquet(
+    source: Source, files: tuple[File, ...], names: tuple[str, ...], conditions: tuple[Condition, ...],
+    cluster: Cluster, wanted: int,
+) -> Sample:  # fmt: skip
+    tasks = list(_read_tasks(source, [file[0] for file in files], conditions, cluster))
+    total = sum(task.rows or 0 for task in tasks)
+    there = sum(file[1] for file in files)
+    width = _width(tasks, names) if total else 1.0
+    if wanted >= THICK:  # a twelfth of the rows tells of all of them
+        wanted = min(wanted, max(LEAST_THICK, total // 12))
+    wanted = max(1_000, min(wanted, int(max(SMALL, SHARE * there) / width)))
+    if total <= wanted * 5 // 4:
+        runs, limits = [list(task.groups) for task in tasks], [total] * len(tasks)
+    else:
+        runs, limits = _runs(tasks, wanted)
+    data = [_read(groups, names, limit, source.hive) for groups, limit in zip(runs, limits, strict=True) if groups]
+    return _sample(source, names, data, exact(total), len(tasks))
+
+
+def _read_tasks(
+    source: Source, paths: Sequence[str], conditions: Sequence[Condition], cluster: Cluster
+) -> Iterator[Piece]:
+    """The map tasks, with the row groups that their statistics do not rule out."""
+    for task in pieces(source, paths, cluster):
+        kept = tuple(
+            group for group in task.groups
+            if all(may_hold(footer(group.path).row_group(group.number), condition) for condition in conditions)
+        )  # fmt: skip
+        if kept:
+            yield Piece(kept)
+
+
+def _width(tasks: Sequence[Piece], names: Sequence[str]) -> float:
+    """The compressed bytes of a row's columns in one row group."""
+    group = tasks[len(tasks) // 2].groups[0]
+    found = footer(group.path).row_group(group.number)
+    chunks = (found.column(number) for number in range(found.num_columns))
+    size: int = sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
+    return max(0.1, size / max(1, int(found.num_rows)))
+
+
+def _runs(tasks: Sequence[Piece], wanted: int) -> tuple[list[list[Group]], list[int]]:
+    """A long run from the beginning of a task in the middle, and short ones elsewhere."""
+    short = max(2_000, wanted // 16)
+    middle = len(tasks) // 2
+    long_run = _enough(tasks[middle].groups, wanted - SHORT_RUNS * short)
+    runs, limits = [long_run], [wanted - SHORT_RUNS * short]
+    rest = [group for task in tasks for group in task.groups if group not in long_run]
+    for part in range(SHORT_RUNS):
+        if rest:
+            place = (2 * part + 1) * len(rest) // (2 * SHORT_RUNS)
+            runs.append([rest[place]])
+            limits.append(short)
+    return runs, limits
+
+
+def _enough(groups: Iterable[Group], rows: int) -> list[Group]:
+    found: list[Group] = []
+    for group in groups:
+        if rows <= 0:
+            break
+        found.append(group)
+        rows -= group.rows or 0
+    return found
+
+
+def _read(groups: Sequence[Group], names: Sequence[str], limit: int, hive: Iterable[str]) -> pa.Table:
+    """The first rows of some row groups, in order. Pages are read as they are needed, not whole row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found: list[pa.Table] = []
+    for path in dict.fromkeys(group.path for group in groups):
+        numbers = [group.number for group in groups if group.path == path]
+        place = path.removeprefix("file://")
+        files = filesystem(path) if is_remote(path) else None
+        with pq.ParquetFile(place, buffer_size=1 << 16, metadata=footer(path), filesystem=files) as file:
+            stored = set(file.schema_arrow.names)
+            columns = [name for name in names if name in stored]
+            for batch in file.iter_batches(65_536, row_groups=numbers, columns=columns):
+                part = batch.slice(0, limit)
+                limit -= part.num_rows
+                found.append(_with_folders(part, path, hive, set(names)))
+                if limit <= 0:
+                    return pa.concat_tables(found, promote_options="permissive")
+    return pa.concat_tables(found, promote_options="permissive")
+
+
+def _with_folders(batch: Any, path: str, hive: Iterable[str], names: set[str]) -> pa.Table:
+    """A batch with the columns that its folders spell, as text."""
+    import pyarrow as pa
+
+    table = pa.Table.from_batches([batch])
+    values = partition_of(path)
+    for name in hive:
+        if name in names:
+            table = table.append_column(name, pa.array([values.get(name)] * batch.num_rows, pa.string()))
+    return table
+
+
+# -- text -------------------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(32)
+def _text(source: Source, files: tuple[File, ...], names: tuple[str, ...], cluster: Cluster) -> Sample | None:
+    """Lines of two files, read by the embedded engine as the whole is read; how many there are, from some more."""
+    runs, read_lines, whole = [], 0, len(files) <= 2
+    with tempfile.TemporaryDirectory(prefix="penstock-sample-") as folder:
+        for number, (path, _, _) in enumerate(_spread(files, 2)):
+            text, _, all_of_it = _lines(path, TEXT)
+            whole &= all_of_it
+            read_lines += text.count(b"\n")
+            file = Path(folder, f"{number}.{'ndjson' if source.format == 'json' else source.format}")
+            file.write_bytes(text)
+            try:
+                engine = embedded()
+                read = engine.read(str(file), source.format, **dict(source.options))
+                wanted = [name for name in names if name in engine.columns(read)]
+                data = engine.batches(engine.query(f"SELECT {sql.quoted(wanted) or '1 AS one'} FROM t", {"t": read}))
+                runs.append(data.read_all())
+            except PenstockError:
+                return None
+    rows = sum(run.num_rows for run in runs)
+    tasks = len(pieces(source, [file[0] for file in files], cluster))
+    if whole:
+        return _sample(source, names, runs, exact(rows), tasks)
+    total = _lines_in(files) * rows / max(1, read_lines)
+    return _sample(source, names, runs, Figure(0.85 * total, total, 1.15 * total, "sample"), tasks)
+
+
+def _spread(files: Sequence[File], count: int) -> list[File]:
+    """So many files, from all over, the first among them."""
+    return [files[len(files) * i // count] for i in range(count)] if len(files) > count else list(files)
+
+
+def _lines(path: str, most: int) -> tuple[bytes, float, bool]:
+    """The first whole lines of a file, how many of its bytes hold them, and whether these are all."""
+    text, taken = beginning(path, most)
+    if len(text) < most:
+        return text, taken, True
+    lines = text[: text.rfind(b"\n") + 1]
+    return lines, taken * len(lines) / len(text), False
+
+
+def _lines_in(files: Sequence[File]) -> float:
+    """How many lines all files have, by what some have for each byte: files of one hour differ from another's."""
+    found = [_lines(path, TEXT // 4) for path, _, _ in _spread(files, COUNTED)]
+    lines, taken = sum(text.count(b"\n") for text, _, _ in found), sum(taken for _, taken, _ in found)
+    return lines * sum(size for _, size, _ in files) / max(1.0, taken)
+
+
+# -- all --------------------------------------------------------------------------------------------------------------
+
+
+def _sample(source: Source, names: Sequence[str], runs: Sequence[Any], total: Figure, tasks: int) -> Sample:
+    import numpy as np
+    import pyarrow as pa
+
+    numbered = [run.append_column(RUN, pa.array(np.full(run.num_rows, i, np.int8))) for i, run in enumerate(runs)]
+    data = pa.concat_tables(numbered, promote_options="permissive")
+    data = data.append_column(ROW, pa.array(np.arange(data.num_rows)))
+    stored = set(data.column_names)
+    columns = ", ".join(_typed(name, source.columns, stored) for name in names)
+    stored_rows = keep(data)
+    rows = ask(f'SELECT {columns}{columns and ", "}"{RUN}", "{ROW}" FROM {stored_rows}')
+    let_go([stored_rows])
+    return Sample(rows, data.num_rows, total, max(1, tasks), max(1, runs[0].num_rows))
+
+
+def _typed(name: str, columns: Columns, stored: set[str]) -> str:
+    value = sql.quote(name) if name in stored else "NULL"
+    return f"TRY_CAST({value} AS {columns[name]}) AS {sql.quote(name)}"
