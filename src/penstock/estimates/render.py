@@ -14,7 +14,7 @@ from penstock.estimates.workload import Workload
 if TYPE_CHECKING:
     from penstock.estimates.estimate import Estimate
 
-__all__ = ["lasting", "text"]
+__all__ = ["lasting", "sides", "text", "verdict"]
 
 WIDE = 118
 _BASIS = {"exact": "known", "sample": "measured here", "model": "model"}
@@ -53,8 +53,8 @@ def _lines(found: Estimate) -> Iterator[str]:
         said = ", ".join(f"{name}={value}" for name, value in found.assumed.items())
         yield from wrap(f"taken for granted: {said}", WIDE, subsequent_indent="  ")
     yield ""
-    yield from _sides(found)
-    yield f" {_verdict(found)}"
+    yield from sides(found)
+    yield f" {verdict(found)}"
     yield ""
     yield "on the back of an envelope, nothing compressed and nothing in the way"
     yield from aligned([[f"  {line.name}", line.formula] for line in found.envelope], before="")
@@ -76,7 +76,8 @@ def _job(work: Workload) -> Iterator[str]:
     yield f"rows:    {digits(work.values)} of values{said}, {digits(work.row_bytes)} each; {wide}{lookups}"
 
 
-def _sides(found: Estimate) -> Iterator[str]:
+def sides(found: Estimate) -> Iterator[str]:
+    """A line for each engine: how long, what it takes of each machine, and what holds it up."""
     rows = [["  engine", "time", "about", "machine time", "memory each", "disk each", "held up by", "based on"]]
     for side in found.engines.values():
         machines = f"{count(side.machines.number)} machine{'s' * (side.machines.number > 1)}"
@@ -94,7 +95,8 @@ def _much(bytes: float) -> str:
     return digits(bytes) if bytes else "-"
 
 
-def _verdict(found: Estimate) -> str:
+def verdict(found: Estimate) -> str:
+    """Which of them, and from which size on the other."""
     if found.crossover is None:
         return f"{found.best.engine}: {lasting(found.best)}, held up by {found.best.bottleneck}."
     low, mid, high = found.crossover.low, found.crossover.mid, found.crossover.high
@@ -103,10 +105,11 @@ def _verdict(found: Estimate) -> str:
         return f"One machine is always faster than {many} of them with Spark."
     least, most = digits(low or mid, 2), "never" if high is None else digits(high, 2)
     ratio = found.work.bytes / mid
-    times = f"{ratio:,.1f}" if ratio < 10 else count(ratio)
+    apart = max(ratio, 1 / ratio)
+    times = f"{apart:,.1f}" if apart < 10 else count(apart)
     above = f"Spark wins above about {digits(mid, 2)} of such a job ({least} - {most})"
     if found.work.bytes < mid:
-        return f"Stay on one machine. {above}, {1 / ratio:.2g} times this."
+        return f"Stay on one machine. {above}, {times} times this."
     if not found.engines["duckdb"].fits:
         return f"One machine cannot hold it. {above}; this is {times} times that."
     return f"{above}; this is {times} times that."

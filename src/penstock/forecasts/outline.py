@@ -116,7 +116,10 @@ class Outline:
         found = list(_exchanges(node))
         pairs = both(node)
         keys = tuple(dict.fromkeys(_called(ours, node) for ours, _ in pairs))
-        name = f"{_HOW.get(node.how, '')}join on {', '.join(keys)}" if keys else "cross join"
+        name = f"{_HOW.get(node.how, '')}join"
+        told = _told(node.label, [ours for ours, _ in pairs], node)
+        if told or not pairs:
+            name = f"{name} on {', '.join(told)}" if told else "cross join"
         if node.label and node.label.name not in PLAIN:
             name = f"{node.label.name}: {name}"
         kind, how = _meeting(found, bool(pairs))
@@ -138,11 +141,13 @@ class Outline:
     def crossed(self, node: Node, exchange: Exchange) -> Step:
         """A wide step for an exchange, and what is done where the rows have met."""
         crossing: Crossing = self.forecast.crossing(exchange)
-        keys = tuple(_called(key.this if isinstance(key, exp.Ordered) else key, exchange) for key in exchange.keys)
+        bare = [key.this if isinstance(key, exp.Ordered) else key for key in exchange.keys]
+        keys = tuple(_called(key, exchange) for key in bare)
         label: Label | None = getattr(node.why if isinstance(node, Exchange) else node, "label", None)
         name = _name(node, keys)
         if label and label.name not in PLAIN:
-            name = f"{label.name} by {', '.join(keys)}" if keys else label.name
+            told = _told(label, bare, exchange)
+            name = f"{label.name} by {', '.join(told)}" if told else label.name
         how = "combined before it moves" if exchange.combined else "every row moves"
         rows = self.forecast.flows.rows(node) if exchange is _last(node) else self.met(exchange)
         step = Step(
@@ -227,29 +232,36 @@ def _name(node: Node, keys: Sequence[str]) -> str:
     return f"sort by {listed}" if isinstance(node, Sort) else f"shuffle by {listed}" if keys else "shuffle evenly"
 
 
+def _told(label: Label | None, keys: Sequence[exp.Expr], node: Node) -> list[str]:
+    """The keys that a step is called by: a pattern's own columns say nothing to whoever called it."""
+    named = label is None or label.name in PLAIN
+    told = [_called(key, node) for key in keys if named or _is_read(node, key)]
+    return list(dict.fromkeys(told))
+
+
+def _is_read(node: Node, key: exp.Expr) -> bool:
+    return isinstance(key, exp.Column) and _origin(node, key.name)[1]
+
+
 def _called(key: exp.Expr, node: Node) -> str:
-    """A key as a person writes it: a column by its name in the files, where it is one of theirs."""
+    """A key as a person writes it: its columns by the names that they had first."""
 
     def shown(each: exp.Expr) -> exp.Expr:
-        if isinstance(each, exp.Column) and "#" in each.name:
-            return exp.column(_in_files(node, each.name) or display(each.name))
-        return each
+        return exp.column(_origin(node, each.name)[0]) if isinstance(each, exp.Column) and "#" in each.name else each
 
     found = key.copy().transform(shown, copy=False)
     return found.name if isinstance(found, exp.Column) else found.sql("duckdb")
 
 
-def _in_files(node: Node, name: str) -> str:
-    """What a column is called where it is read, if it comes from there unchanged."""
+def _origin(node: Node, name: str) -> tuple[str, bool]:
+    """What a column is called where it is made, and whether that is where it is read."""
     if isinstance(node, Scan):
-        return node.names.get(name, "")
+        return (node.names[name], True) if name in node.names else (display(name), False)
     if isinstance(node, (Project, Aggregate)):
-        made = node.made if isinstance(node, Project) else node.keys
-        value = made.get(name)
-        return _in_files(node.child, value.name) if isinstance(value, exp.Column) else ""
-    if isinstance(node, Union):
-        return ""
-    return next((_in_files(child, name) for child in node.children if name in child.columns), "")
+        value = (node.made if isinstance(node, Project) else node.keys).get(name)
+        return _origin(node.child, value.name) if isinstance(value, exp.Column) else (display(name), False)
+    below = [] if isinstance(node, Union) else [child for child in node.children if name in child.columns]
+    return _origin(below[0], name) if below else (display(name), False)
 
 
 def _is_presence(condition: exp.Expr) -> bool:

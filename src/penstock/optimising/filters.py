@@ -93,7 +93,9 @@ def filtered(node: Node, conditions: Sequence[exp.Expr], beside: Beside) -> Node
     if not conditions:
         return node
     used = references(*conditions)
-    return Filter(node, tuple(dict.fromkeys(conditions)), {name: each for name, each in beside.items() if name in used})
+    inners = {name: each for name, each in beside.items() if name in used}
+    label = next((each.meta["label"] for each in conditions if "label" in each.meta), None)
+    return Filter(node, tuple(dict.fromkeys(conditions)), inners, label)
 
 
 def in_terms_of(

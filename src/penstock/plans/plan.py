@@ -16,6 +16,7 @@ from penstock.forecasts.outline import Outline
 from penstock.forecasts.steps import Step
 from penstock.plans import duckdb_steps, render, spark_steps
 from penstock.plans.actuals import Compared, beside, beside_run, compared
+from penstock.plans.advice import advice
 from penstock.plans.paper import Paper
 from penstock.queries.read import UnreadableError
 from penstock.tables import engine_of, is_table, query
@@ -137,16 +138,16 @@ def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Pl
     table = of if is_table(of) else query(of, **tables)
     engine = engine_of(table)
     paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
-    notes, found = notes_of(table), list[Finding]()
+    notes, found, advised = notes_of(table), list[Finding](), tuple[str, ...]()
     try:
         node = paper.placed(paper.again(table))
         steps = Outline(paper.forecast).steps(node)
-        found = findings(node, paper.forecast)
+        found, advised = findings(node, paper.forecast), advice([node], steps, paper.cluster, cluster)
     except UnreadableError as error:
         read: Mapping[str, Any] = {"duckdb": duckdb_steps.steps_of, "spark": spark_steps.steps_of}
         steps = read[engine.name](engine, table)
         notes = (*notes, f"what it moves is not forecast: the plan does not understand {error}")
-    return Plan(engine.name, tuple(steps), notes, looked=_looked(paper, began), findings=tuple(found))
+    return Plan(engine.name, tuple(steps), notes, "", _looked(paper, began), advised, tuple(found))
 
 
 def _of_job(job: Job, cluster: Mapping[str, Any] | None, params: Mapping[str, Any], began: float) -> Plan:
@@ -156,8 +157,9 @@ def _of_job(job: Job, cluster: Mapping[str, Any] | None, params: Mapping[str, An
     paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
     planned = on_paper(job, paper, params)
     found = findings(planned.trees[0], paper.forecast, *planned.trees[1:]) if planned.trees else ()
+    advised = advice(planned.trees, planned.steps, paper.cluster, cluster)
     return Plan(
-        engine.name, tuple(planned.steps), tuple(planned.notes), job.name, _looked(paper, began), findings=tuple(found)
+        engine.name, tuple(planned.steps), tuple(planned.notes), job.name, _looked(paper, began), advised, tuple(found)
     )
 
 

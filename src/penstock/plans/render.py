@@ -17,7 +17,9 @@ __all__ = ["text"]
 
 KINDS = {"narrow": "narrow", "wide": "WIDE", "broadcast": "BROADCAST"}
 BAR = 40  # columns
+SHOWN = 0.01  # of the longest bar, the shortest that is worth a line
 HOT = 2.0  # times what it would be, the largest partition, from which on a key is told to be hot
+TOLD = 1e6  # bytes in it, from which on that matters
 
 
 def text(plan: Plan) -> str:
@@ -75,7 +77,9 @@ def _sent(step: Step) -> str:
 def _skew(step: Step) -> str:
     if step.kind != "wide" or step.skew is None:
         return "-"
-    return f"HOT {step.skew:.0f}x" if step.skew >= HOT else "even"
+    if step.skew < HOT:
+        return "even"
+    return f"HOT {step.skew:.0f}x" if (step.largest_bytes.mid or 0.0) >= TOLD else "-"
 
 
 def _how(step: Step) -> str:
@@ -91,11 +95,12 @@ def _how(step: Step) -> str:
 
 def _moved(plan: Plan) -> Iterator[str]:
     """Bytes as bars, and their ranges: where rows cross is where the time goes."""
-    moving = [(number, step) for number, step in enumerate(plan.steps, 1) if step.moved_bytes.mid]
-    if not moving:
+    moves = [(number, step) for number, step in enumerate(plan.steps, 1) if step.moved_bytes.mid]
+    if not moves:
         return
-    most = max(step.moved_bytes.mid or 0.0 for _, step in moving)
+    most = max(step.moved_bytes.mid or 0.0 for _, step in moves)
     whole = plan.moved_bytes
+    moving = [(number, step) for number, step in moves if (step.moved_bytes.mid or 0.0) >= SHOWN * most]
     unknown = sum(step.moved_bytes.mid is None for step in plan.steps)
     said = f"~{size(whole.mid)}" if whole.mid is not None else f"at least {size(whole.low)}; {unknown} not known"
     yield f" bytes moved on a cluster, total {said}"
@@ -103,7 +108,11 @@ def _moved(plan: Plan) -> Iterator[str]:
     for number, step in moving:
         figure = step.moved_bytes
         bar = "█" * round(BAR * (figure.mid or 0) / most) or "▏"
-        yield f" {number:>2} {_called(step).ljust(names)}  {bar.ljust(BAR)} {size(figure.mid):>9}  {_range(figure)}"
+        said = f" {number:>2} {_called(step).ljust(names)}  {bar.ljust(BAR)} {size(figure.mid):>9}  {_range(figure)}"
+        yield said.rstrip()
+    if others := len(moves) - len(moving):
+        rest = sum(step.moved_bytes.mid or 0.0 for _, step in moves if (_, step) not in moving)
+        yield f"    {others} more  {size(rest)}"
 
 
 def _measured(plan: Plan) -> Iterator[str]:

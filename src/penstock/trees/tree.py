@@ -143,7 +143,18 @@ def labelled(node: Node, label: Label) -> Node:
         return node  # and so has all below it
     found = with_children(node, [labelled(child, label) for child in node.children])
     found = with_queries(found, lambda inner: inner._replace(node=labelled(inner.node, label)))
+    if isinstance(found, Filter):
+        found = found._replace(conditions=tuple(_said_in(each, label) for each in found.conditions))
     return found if isinstance(found, (Values, Project, Exchange)) else found._replace(label=label)
+
+
+def _said_in(condition: exp.Expr, label: Label) -> exp.Expr:
+    """A condition that knows the call that it comes from, wherever the optimiser takes it."""
+    if "label" in condition.meta:
+        return condition
+    found = condition.copy()
+    found.meta["label"] = label
+    return found
 
 
 def fresh(node: Node) -> tuple[Node, dict[str, str]]:
