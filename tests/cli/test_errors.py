@@ -56,8 +56,8 @@ def test_wrong_use_is_told(penstock, words, what, to_do):
 
     assert (result.code, result.out) == (2, "")
     assert error.startswith("error: ") and what in error
-    assert not to_do or (help_[0].startswith("  = help: ") and to_do in help_[0])
-    assert len(help_) <= 1 and "Traceback" not in result.err
+    assert not to_do or (help_[-1].startswith("  = help: ") and to_do in help_[-1])
+    assert sum(line.startswith("  = help: ") for line in help_) <= 1 and "Traceback" not in result.err
 
 
 def test_an_engine_that_fails_is_exit_1(penstock):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import oracles
 import penstock as ps
-from penstock import samples, skew
+from penstock import salting, samples
 from penstock.engines.notes import notes_of
 from penstock.testing import assert_tables_equal, rows
 from strategies import kinds, tables
@@ -447,8 +447,8 @@ def test_a_heavy_key_is_one_that_would_double_a_task(duckdb_engine):
     table = duckdb_engine.adopt(keys([1]))
     left = [1] * 4000 + [2] * 1500 + [3] * 300 + list(range(10, 4010))
     met = samples.meet(table, samples.Sample(keys(left), 1.0), samples.Sample(keys(range(1, 100)), 1.0))
-    heavy, dear = skew.heavy_keys(met, ["BIGINT"], ["BIGINT"], 10, "inner")
+    heavy, dear = salting.heavy_keys(met, ["BIGINT"], ["BIGINT"], 10, "inner")
 
     assert [(each.key, each.side) for each in heavy] == [({"k0": 1}, "left"), ({"k0": 2}, "left")]
-    assert heavy[0].salts > heavy[1].salts > skew.PIECES
+    assert heavy[0].salts > heavy[1].salts > salting.PIECES
     assert dear == []

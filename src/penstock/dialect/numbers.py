@@ -63,9 +63,20 @@ def _whole(node: exp.Floor | exp.Ceil | exp.Trunc, dialect: str) -> exp.Expr:
 
 _ROUNDED = "round(x_ {times} 1e{digits}) {over} 1e{digits}"
 
+# A product that seems to end in .5 may have been less (2.675 * 100 is 267.49999999999998…): what it lost, exactly, is
+# the sum of the products of the number's two halves (Dekker 1971). A power of ten has to have 26 bits for that.
+_HIGH = "((x_ * 134217729) - ((x_ * 134217729) - x_))"
+_LOST = f"(({_HIGH} * m_ - x_ * m_) + (x_ - {_HIGH}) * m_)"
+_LESS = f"abs(round(x_ * m_) - x_ * m_) = 0.5 AND {_LOST} * sign(x_) < 0"
+_ROUNDED_EXACTLY = f"(round(x_ * m_) - CASE WHEN {_LESS} THEN sign(x_) ELSE 0 END) / m_"
+_EXACT_DIGITS = 11
+
 
 def _round(node: exp.Round, dialect: str) -> exp.Expr:
-    """A float to some digits, by way of a whole number: Spark alone rounds what is printed, 1.005 to 1.01."""
+    """A float to some digits, by way of a whole number: Spark alone rounds what is printed, 1.005 to 1.01.
+
+    DuckDB rounds what the number is exactly, since 2.0.1: 2.675, which is a little less, to 2.67.
+    """
     decimals = node.args.get("decimals")
     if kind(node.this) != "float":
         return node
@@ -76,7 +87,10 @@ def _round(node: exp.Round, dialect: str) -> exp.Expr:
         return fill("x_ + 0", x=node)  # never -0.0
     if size is None:
         return node
-    template = _ROUNDED.format(times=sign, over="*" if sign == "/" else "/", digits=size.name)
+    if sign == "*" and int(size.name) <= _EXACT_DIGITS:
+        template = _ROUNDED_EXACTLY.replace("m_", f"1e{size.name}")
+    else:
+        template = _ROUNDED.format(times=sign, over="*" if sign == "/" else "/", digits=size.name)
     return fill(f"CASE WHEN abs(x_) < 1e22 THEN {template} ELSE x_ END", "spark", x=node.this)
 
 
