@@ -189,12 +189,8 @@ class DuckDBEngine:
                     compression=compression,
                 )  # fmt: skip
         kinds = self.columns(table)
-        if (
-            partition_by
-            and format == "parquet"
-            and partitions.carried(kinds)
-            and (order or self._has_many(table, partition_by))
-        ):
+        alone = partition_by and format == "parquet" and partitions.carried(kinds)
+        if alone and (order or self._has_many(table, partition_by)):
             rows = self.batches(self.query(partitions.by_folder(kinds, partition_by, order), {"t": table}))
             return partitions.write(rows, folder, file_bytes=file_bytes, compression=compression)
         if order:
@@ -381,8 +377,7 @@ def _errors(step: str, statement: Any) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _ours(error: duckdb.Error | OSError, step: str, statement: Any) -> PenstockError:

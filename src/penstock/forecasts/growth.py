@@ -36,7 +36,7 @@ def grown(counts: Mapping[int, int], units: float, *, of: int = UNITS) -> float:
         of: The units of the sample.
 
     >>> round(grown({1: 1000}, 640), -2), round(grown({64: 10}, 640))
-    (10000, 10)
+    (10000.0, 10)
     """
     import numpy as np
 

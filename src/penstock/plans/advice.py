@@ -82,5 +82,6 @@ def _partitions(steps: Sequence[Step], cluster: Cluster) -> Iterator[str]:
     wanted = max(1, ceil(most / cluster.advised))
     many = cluster.reducers
     if wanted > FAR * many or (not cluster.adaptive and most and wanted * FAR < many):
-        yield f" {size(most)} in {amount(many)} partitions is {size(most / many)} each, {size(cluster.advised)} is advised:"
+        each = f"{size(most / many)} each, {size(cluster.advised)} is advised"
+        yield f" {size(most)} in {amount(many)} partitions is {each}:"
         yield f" set spark.sql.shuffle.partitions={wanted}, or --cluster reducers={wanted} to plan for that"
