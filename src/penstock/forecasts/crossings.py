@@ -11,17 +11,21 @@ from penstock import sql
 from penstock.figures import Figure
 from penstock.forecasts.flow import PLACE, TASK, Flow
 from penstock.forecasts.flows import Flows
-from penstock.forecasts.registers import MARK
 from penstock.trees.aggregating import buffers, distinct_sets
+from penstock.trees.registers import MARK
 from penstock.trees.spelled import spelled, types_of
 from penstock.trees.tree import Aggregate, Exchange, Join, Limit, Window, references
 
-__all__ = ["Rows", "ordered", "rows_of"]
+__all__ = ["Rows", "hashed", "ordered", "rows_of"]
 
 #: The sides whose rows a join keeps also where they meet nothing: their null keys cross.
 _KEEPS: Mapping[str, tuple[str, ...]] = {
     "inner": (), "semi": (), "left": ("left",), "right": ("right",), "full": ("left", "right"), "anti": ("left",),
 }  # fmt: skip
+
+
+#: Rows whose lists are laid out: each element is, one by one.
+LISTED = 10_000
 
 
 class Rows(NamedTuple):
@@ -36,6 +40,8 @@ class Rows(NamedTuple):
     """Whether there are lists or structs in them."""
     here: int | None = None
     """How many of them the text has, where that is known."""
+    listed: int = 0
+    """Where lists are made: of how many rows those of the text are."""
 
 
 def rows_of(flows: Flows, exchange: Exchange) -> Rows | None:
@@ -52,7 +58,7 @@ def rows_of(flows: Flows, exchange: Exchange) -> Rows | None:
 
 
 def _as_they_are(exchange: Exchange, flow: Flow) -> Rows:
-    text = f"SELECT {_columns(exchange)}, {_hash(exchange)} AS h, {PLACE} AS place FROM ({flow.text}){_one_task(flow)}"
+    text = f"SELECT {_columns(exchange)}, {hashed(exchange)} AS h, {PLACE} AS place FROM ({flow.text}){_one_task(flow)}"
     join = exchange.why
     if isinstance(join, Join) and exchange.kind == "hash":
         side = "left" if references(*exchange.keys) <= set(join.left.columns) else "right"
@@ -75,7 +81,7 @@ def _ranked(flows: Flows, exchange: Exchange, flow: Flow, window: Window) -> Row
     rank = next(iter(window.made.values())).copy()
     rank.set("this", exp.RowNumber())
     text = (
-        f"SELECT {_columns(exchange)}, {_hash(exchange)} AS h, {PLACE} AS place FROM ({flow.text}){_one_task(flow)} "
+        f"SELECT {_columns(exchange)}, {hashed(exchange)} AS h, {PLACE} AS place FROM ({flow.text}){_one_task(flow)} "
         f"QUALIFY {spelled(rank)} <= {window.first}"
     )
     groups = flows.distinct(exchange.child, exchange.keys).in_tasks
@@ -107,13 +113,14 @@ def _groups(flows: Flows, exchange: Exchange, flow: Flow, node: Aggregate) -> Ro
     sorts = _sorts(node, kinds)
     place = f"row_number() OVER (ORDER BY {named or '1'})" if sorts else f"min({PLACE})"
     grouping = f" GROUP BY {named}" if named else ""
-    text = (
-        f"SELECT {', '.join(columns)}, {_hash(exchange)} AS h, {place} AS place "
-        f"FROM ({flow.text}){_one_task(flow)}{grouping}"
-    )
-    return Rows(
-        text, flow, found.in_tasks, any("_by(" in each or "list(" in each for each in columns), found.here or None
-    )
+    below = f"FROM ({flow.text}){_one_task(flow)}"
+    lists = any("list(" in each for each in columns)
+    if lists:
+        below = f"FROM (SELECT * {below} LIMIT {LISTED})"
+    text = f"SELECT {', '.join(columns)}, {hashed(exchange)} AS h, {place} AS place {below}{grouping}"
+    if lists:
+        return Rows(text, flow, found.in_tasks, True, listed=min(LISTED, flow.taken))
+    return Rows(text, flow, found.in_tasks, any("_by(" in each for each in columns), found.here or None)
 
 
 _EXTREMES = (exp.Min, exp.Max, exp.AnyValue, exp.First, exp.Last)
@@ -148,7 +155,8 @@ def _one_task(flow: Flow) -> str:
     return f" WHERE {TASK} = 0" if flow.runs and not flow.whole else ""
 
 
-def _hash(exchange: Exchange) -> str:
+def hashed(exchange: Exchange) -> str:
+    """What says to which reducer a row goes."""
     if exchange.kind == "spread":
         return f"hash({PLACE})"
     if exchange.kind != "hash" or not exchange.keys:

@@ -7,7 +7,7 @@ to all tasks. What is compared with what was measured is Spark's "shuffle bytes 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import sqlglot
 
@@ -16,11 +16,15 @@ from penstock.engines.asking import ask
 from penstock.errors import PenstockError
 from penstock.figures import NOTHING, UNKNOWN, Figure
 from penstock.forecasts.cluster import Cluster
-from penstock.forecasts.crossings import Rows, ordered, rows_of
+from penstock.forecasts.crossings import Rows, hashed, ordered, rows_of
+from penstock.forecasts.flow import TASK
 from penstock.forecasts.flows import Flows
-from penstock.forecasts.registers import put_out
 from penstock.forecasts.serialised import compressed, headers, laid_out
+from penstock.trees.registers import put_out
 from penstock.trees.tree import Exchange, Node
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Crossing", "Forecast"]
 
@@ -72,7 +76,7 @@ class Forecast:
             if rows is None or rows.text is None:
                 return Crossing() if rows is None else Crossing(rows.total)
             width = self._width(exchange, rows)
-            heaviest = self._heaviest(rows) if exchange.kind == "hash" and not exchange.combined else 0.0
+            heaviest = self._heaviest(exchange, rows) if exchange.kind == "hash" and not exchange.combined else 0.0
         except (PenstockError, sqlglot.errors.SqlglotError):
             return Crossing()
         # Bytes are never exact: they hang on how well rows compress.
@@ -124,10 +128,10 @@ class Forecast:
         stream = f"h % {streams}"
         if exchange.kind == "range":
             stream = f"ntile({streams}) OVER ({ordered(exchange.keys).strip()}) - 1"
-        chosen = ask(
-            f"SELECT * FROM (SELECT *, {stream} AS stream FROM ({rows.text})) WHERE stream < {wanted} "
-            f"ORDER BY stream, place LIMIT {4 * most}"
-        )
+        chosen = _chosen(f"SELECT *, {stream} AS stream FROM ({rows.text})", wanted, most)
+        if chosen.num_rows < min(most, there) / 4:  # few keys: most streams are empty
+            stream = f"dense_rank() OVER (ORDER BY {stream}) - 1"
+            chosen = _chosen(f"SELECT *, {stream} AS stream FROM ({rows.text})", wanted, most)
         numbers = chosen["stream"].to_pylist()
         data, bounds = laid_out(put_out(chosen.drop_columns(["h", "place", "stream"]), rows.flow.reach))
         flat = data.tobytes()
@@ -138,10 +142,28 @@ class Forecast:
             return Width(unpacked, unpacked)
         codec = self.cluster.codec
         packed = compressed(parts, codec) / max(1, len(numbers)) + headers(unpacked * real, codec) / max(1.0, real)
-        return Width(packed, unpacked)
+        # Lists are as long as the rows of a group in a whole task are many.
+        longer = (rows.flow.total.mid or 0.0) / (rows.total.mid or 1.0) / (rows.listed / there) if rows.listed else 1.0
+        return Width(packed * longer, unpacked * longer)
 
-    def _heaviest(self, rows: Rows) -> float:
-        """The share of the most frequent key."""
-        counted = f"SELECT h, count(*) AS n FROM ({rows.text}) GROUP BY h"
-        [found] = ask(f"SELECT max(n) / sum(n) AS share FROM ({counted})").to_pylist()
+    def _heaviest(self, exchange: Exchange, rows: Rows) -> float:
+        """The share of the most frequent key: its average in the runs of the sample, if it is in several of them.
+
+        A key that is in one run only is where it is because the rows lie in its order: those rows are all there are.
+        """
+        flow = rows.flow
+        share = f"sum(n) / {flow.taken if flow.whole else flow.total.mid or flow.taken}"
+        if not flow.whole:
+            share = f"CASE WHEN count(*) > 1 THEN sum(share) / (SELECT count(DISTINCT run) FROM runs) ELSE {share} END"
+        [found] = ask(
+            f"WITH rows AS (SELECT {TASK} AS run, {hashed(exchange)} AS h FROM ({flow.text})), "
+            "runs AS (SELECT run, h, count(*) AS n FROM rows GROUP BY ALL), "
+            "shares AS (SELECT h, n, n / sum(n) OVER (PARTITION BY run) AS share FROM runs) "
+            f"SELECT max(share) AS share FROM (SELECT {share} AS share FROM shares GROUP BY h)"
+        ).to_pylist()
         return float(found["share"] or 0.0)
+
+
+def _chosen(rows: str, streams: int, most: int) -> pa.Table:
+    """The rows of the first streams, each in its order."""
+    return ask(f"SELECT * FROM ({rows}) WHERE stream < {streams} ORDER BY stream, place LIMIT {4 * most}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlglot import exp
 
+from penstock.trees.registers import registers_of
 from penstock.trees.tree import Aggregate
 
 __all__ = ["aggregates", "buffers", "distinct_sets", "is_aggregate"]
@@ -61,7 +61,8 @@ def distinct_sets(node: Aggregate) -> list[tuple[exp.Expr, ...]]:
 
 # -- buffers ----------------------------------------------------------------------------------------------------------
 
-Call = Callable[[exp.Expr, str], list[str]]
+#: Where an aggregate's FILTER goes, if not behind it.
+ONLY = "\0"
 
 
 def buffers(
@@ -89,12 +90,16 @@ def buffers(
         return None
     value = aggregate.expressions[0] if isinstance(aggregate, exp.Anonymous) else aggregate.this
     text = spelled(value) if isinstance(value, exp.Expr) and not isinstance(value, exp.Star) else "1"
-    return [f"{each}{only}" if "(" in each else each for each in rule(aggregate, text, spelled, kind)]
+    found = (each if ONLY in each else f"{each}{ONLY}" for each in rule(aggregate, text, spelled, kind))
+    return [each.replace(ONLY, only) for each in found]
 
 
 def _sum(aggregate: exp.Expr, text: str, _: Any, kind: Callable[[exp.Expr], str]) -> list[str]:
-    """The sum; of decimals, whether there was none yet, too."""
-    return [f"sum({text})"] + (["bool_and(false)"] if kind(aggregate.this).startswith("DECIMAL") else [])
+    """The sum, in 64 bits of integers; of decimals, whether there was none yet, too."""
+    given = kind(aggregate.this)
+    if given.startswith("DECIMAL"):
+        return [f"sum({text})", "bool_and(false)"]
+    return [f"sum({text})" if given in ("FLOAT", "DOUBLE", "?") else f"CAST(sum({text}){ONLY} AS BIGINT)"]
 
 
 def _average(_: exp.Expr, text: str, __: Any, ___: Any) -> list[str]:
@@ -120,15 +125,9 @@ def _by(function: str, least: str) -> Callable[..., list[str]]:
 
 
 def _sketch(aggregate: exp.Expr, text: str, *_: Any) -> list[str]:
-    """HyperLogLog++: ten registers of six bits a word."""
+    """HyperLogLog++: how many values it saw, and its registers, which `registers` puts out."""
     error = float(aggregate.args["accuracy"].name) if aggregate.args.get("accuracy") else 0.05
-    registers = 1 << math.ceil(2 * math.log2(1.106 / error))
-    words = registers // 10 + 1
-    filled = f"least(1.0, approx_count_distinct({text}) / {registers})"
-    return [
-        f"list_transform(range({words}), lambda w: CASE WHEN hash(w) % 1000 < 1000 * f THEN hash(w, 7) >> 4 ELSE 0 END)"
-        .replace("f THEN", f"{filled} THEN")
-    ]  # fmt: skip
+    return [f"[approx_count_distinct({text}){ONLY}, {registers_of(error)}]"]
 
 
 def _moments(number: int) -> Callable[..., list[str]]:
