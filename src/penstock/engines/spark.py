@@ -154,7 +154,8 @@ class SparkEngine:
         """One lazy DataFrame from Spark SQL over named DataFrames; analysed here, so that a mistake shows here."""
         # spark.sql formats its text where it is given tables.
         statement = sql.replace("{", "{{").replace("}", "}}") if tables else sql
-        frames = {f"t{position}": frame for position, frame in enumerate(tables.values())}
+        # It makes views and drops them; a dropped view uncaches whatever has its plan, which must not be the table's.
+        frames = {f"t{position}": frame.filter("true") for position, frame in enumerate(tables.values())}
         named = [f"{_quote(name)} AS (SELECT * FROM {{{slot}}})" for name, slot in zip(tables, frames, strict=True)]
         with errors("planning", sql):
             frame = self.session.sql(ctes.before(named, statement), **frames)

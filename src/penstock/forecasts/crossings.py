@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from penstock import sql
+from penstock.engines.asking import ask
 from penstock.figures import Figure
 from penstock.forecasts.flow import PLACE, TASK, Flow
 from penstock.forecasts.flows import Flows
@@ -115,12 +116,24 @@ def _groups(flows: Flows, exchange: Exchange, flow: Flow, node: Aggregate) -> Ro
     grouping = f" GROUP BY {named}" if named else ""
     below = f"FROM ({flow.text}){_one_task(flow)}"
     lists = any("list(" in each for each in columns)
-    if lists:
-        below = f"FROM (SELECT * {below} LIMIT {LISTED})"
+    listed = 0
+    if lists and named:
+        below, listed = _whole_groups(below, named, flow)
     text = f"SELECT {', '.join(columns)}, {hashed(exchange)} AS h, {place} AS place {below}{grouping}"
     if lists:
-        return Rows(text, flow, found.in_tasks, True, listed=min(LISTED, flow.taken))
+        return Rows(text, flow, found.in_tasks, True, listed=listed)
     return Rows(text, flow, found.in_tasks, any("_by(" in each for each in columns), found.here or None)
+
+
+def _whole_groups(below: str, keys: str, flow: Flow) -> tuple[str, int]:
+    """All rows of some groups, so that lists are as long as they are; and how many rows that are."""
+    many = max(1, flow.first_run // LISTED)
+    whole = f"SELECT * FROM (SELECT * {below}) WHERE hash({keys}) % {many} = 0 LIMIT {4 * LISTED}"
+    for some in (whole, f"SELECT * {below} LIMIT {LISTED}"):
+        [count] = ask(f"SELECT count(*) AS n FROM ({some})")["n"].to_pylist()
+        if count >= LISTED // 4:
+            break
+    return f"FROM ({some})", count
 
 
 _EXTREMES = (exp.Min, exp.Max, exp.AnyValue, exp.First, exp.Last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ from sqlglot import exp
 from penstock.engines.asking import ask
 from penstock.figures import UNKNOWN, Figure, exact
 from penstock.forecasts.flow import PLACE, TASK, Flow
-from penstock.forecasts.growth import UNITS, grown
+from penstock.forecasts.growth import NEAR, UNITS, grown, scattered
 from penstock.trees.spelled import spelled
 from penstock.trees.tree import Aggregate, Join, Node, Project, Scan, column
 
@@ -51,24 +52,31 @@ def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
     bit = "(1::UBIGINT << least({0} - 1, place * {0} // {1})::INTEGER)"  # rows outside of FILTER are shifted too
     units = bit.format(UNITS, flow.base_taken), bit.format(UNITS, flow.first_run)
     masks = (
-        f"SELECT bit_count(bit_or({units[0]})) AS a, "
-        f"bit_count(bit_or({units[1]}) FILTER (WHERE task = 0)) AS b FROM ({source}) GROUP BY {names}"
+        f"SELECT bit_or({units[0]}) AS a, bit_or({units[1]}) FILTER (WHERE task = 0) AS b "
+        f"FROM ({source}) GROUP BY {names}"
     )
-    everywhere: dict[int, int] = {}
-    first: dict[int, int] = {}
-    for row in ask(f"SELECT a, b, count(*) AS n FROM ({masks}) GROUP BY ALL").to_pylist():
-        everywhere[row["a"]] = everywhere.get(row["a"], 0) + row["n"]
+    everywhere, first = Counter[tuple[int, bool]](), Counter[tuple[int, bool]]()
+    for row in ask(
+        f"SELECT bit_count(a) AS a, {_is_far('a')} AS far, bit_count(b) AS b, {_is_far('b')} AS far_b, count(*) AS n "
+        f"FROM ({masks}) GROUP BY ALL"
+    ).to_pylist():
+        everywhere[row["a"], row["far"]] += row["n"]
         if row["b"]:
-            first[row["b"]] = first.get(row["b"], 0) + row["n"]
+            first[row["b"], row["far_b"]] += row["n"]
     seen, times = sum(everywhere.values()), flow.base / flow.base_taken
-    total = exact(seen) if flow.whole else _told(grown(everywhere, UNITS * times), seen, times, flow.total)
+    total = exact(seen) if flow.whole else _told(grown(scattered(everywhere), UNITS * times), seen, times, flow.total)
     if flow.runs:
-        in_tasks, times = flow.tasks * grown(first, max(0.02, UNITS * flow.reach)), flow.reach
+        in_tasks, times = flow.tasks * grown(scattered(first), max(0.02, UNITS * flow.reach)), flow.reach
     else:
         in_tasks = _spread(total.mid or 0.0, flow.total.mid or 0.0, flow.tasks)
     most = flow.total.mid if flow.total.mid is not None else in_tasks
     each_task = _told(min(in_tasks, max(most, 1.0)), 0, max(1.0, times), flow.total)
     return Distinct(total, each_task, flow, sum(first.values()))
+
+
+def _is_far(mask: str) -> str:
+    """Whether the first and the last bit that are set are far apart."""
+    return f"({mask} >> {NEAR}) >= {mask} - ({mask} & ({mask} - 1))"
 
 
 def in_files(flows: Flows, node: Node, keys: Sequence[exp.Expr]) -> float | None:
