@@ -1,0 +1,198 @@
+"""Samples of files: runs of rows that stand together, few bytes of what is large, all rows of what is small."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from penstock.figures import exact
+from penstock.forecasts import sampled as room
+from penstock.forecasts.cluster import Cluster
+from penstock.forecasts.sampled import ROW, RUN, Sample, sampled
+from penstock.forecasts.scans import Condition
+from penstock.forecasts.sources import Source
+
+KINDS = {"n": "BIGINT", "k": "BIGINT", "t": "VARCHAR"}
+
+
+@pytest.fixture
+def frugal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is read of a file of a few MB is a share of it, as of one of 2 GB and more; nothing is remembered."""
+    monkeypatch.setattr(room, "SMALL", 0)
+    room._parquet.cache_clear()
+    yield
+    room._parquet.cache_clear()
+
+
+def numbers(start: int, end: int) -> pa.Table:
+    """Numbers in order, keys, and texts."""
+    n = np.arange(start, end)
+    return pa.table({"n": n, "k": n * 7919 % 1000, "t": pa.array(n % 100).cast(pa.string())})
+
+
+def parquet(folder: Path, rows: int, *, files: int = 1, group: int = 5_000, **options: Any) -> Source:
+    """Files of numbers, in row groups."""
+    each = rows // files
+    for number in range(files):
+        table = numbers(number * each, (number + 1) * each)
+        pq.write_table(table, folder / f"{number}.parquet", row_group_size=group, **options)
+    return Source("files", KINDS, None, "parquet", tuple(map(str, sorted(folder.glob("*.parquet")))))
+
+
+def text(folder: Path, rows: int, *, ending: str = "csv") -> Source:
+    """One file of text."""
+    file = folder / f"numbers.{ending}"
+    with pa.BufferOutputStream() as into:
+        pa.csv.write_csv(numbers(0, rows), into)
+        data = into.getvalue().to_pybytes()
+    file.write_bytes(gzip.compress(data, 1) if ending.endswith(".gz") else data)
+    return Source("numbers", KINDS, file.stat().st_size, "csv", (str(file),))
+
+
+def taken(source: Source, *names: str, wanted: int = 10_000, where: tuple[Condition, ...] = ()) -> Sample:
+    """A sample of columns."""
+    found = sampled(source, source.paths, names, where, Cluster(cores=2, memory=0), wanted)
+    assert found is not None
+    return found
+
+
+def bytes_read() -> int:
+    """By this process, of files and else."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+# -- Parquet ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_small_is_taken_whole(tmp_path: Path) -> None:
+    """All rows of all files, each with the task that it is of and its number, in the order in which tasks read them."""
+    found = taken(parquet(tmp_path, 1_000, files=2), "n")
+
+    assert (found.whole, found.total, found.taken, found.tasks) == (True, exact(1_000), 1_000, 2)
+    assert sorted(found.rows["n"].to_pylist()) == found.rows[ROW].to_pylist() == list(range(1_000))
+    assert found.rows[RUN].to_pylist() == [0] * 500 + [1] * 500
+
+
+def test_what_is_hardly_more_than_wanted_is_taken_whole(tmp_path: Path) -> None:
+    """Up to a quarter more, since then nothing is left to guess."""
+    source = parquet(tmp_path, 13_000)
+
+    assert [taken(source, "n", wanted=wanted).taken for wanted in (10_400, 10_000)] == [13_000, 10_000]
+
+
+def test_runs_of_what_is_large(tmp_path: Path) -> None:
+    """Most rows of a sample stand together, in a task in the middle; two short runs are from elsewhere."""
+    found = taken(parquet(tmp_path, 200_000, files=4), "n")
+
+    rows = found.rows.to_pylist()
+    runs = [[row["n"] for row in rows if row[RUN] == run] for run in range(3)]
+    assert [len(run) for run in runs] == [found.first_run, 2_000, 2_000] == [6_000, 2_000, 2_000]
+    assert all(run == list(range(run[0], run[0] + len(run))) for run in runs)
+    assert len({run[0] // 50_000 for run in runs}) == 3  # of three files
+    assert (found.whole, found.total, found.taken) == (False, exact(200_000), 10_000)
+
+
+def test_the_same_sample_twice(tmp_path: Path) -> None:
+    """Nothing hangs on chance, whether a sample is remembered or not."""
+    source = parquet(tmp_path, 100_000)
+    first = taken(source, "n", "t")
+    room._parquet.cache_clear()
+
+    assert taken(source, "n", "t").rows == first.rows
+    assert taken(source, "n", "t").rows is taken(source, "n", "t").rows
+
+
+def test_a_file_that_is_written_again_is_sampled_again(tmp_path: Path) -> None:
+    """What is remembered is of files as they were."""
+    first = taken(parquet(tmp_path, 50), "n")
+
+    assert (first.taken, taken(parquet(tmp_path, 70), "n").taken) == (50, 70)
+
+
+def test_row_groups_that_no_row_of_counts_are_left_out(tmp_path: Path) -> None:
+    """A condition that statistics rule out of most row groups leaves a sample of the others."""
+    source = parquet(tmp_path, 100_000)
+
+    found = taken(source, "n", where=(Condition("n", ">=", "97000"),))
+
+    assert (found.total, min(found.rows["n"].to_pylist())) == (exact(5_000), 95_000)
+
+
+def test_folders_are_columns(tmp_path: Path) -> None:
+    """What the names of folders spell is in every row, as its type."""
+    for day in (1, 2):
+        folder = tmp_path / f"day=2026-03-0{day}"
+        folder.mkdir()
+        pq.write_table(pa.table({"n": [day]}), folder / "0.parquet")
+    paths = tuple(map(str, sorted(tmp_path.rglob("*.parquet"))))
+    source = Source("files", {"n": "BIGINT", "day": "DATE"}, None, "parquet", paths, {"day": "DATE"})
+
+    found = taken(source, "n", "day")
+
+    assert [(row["n"], str(row["day"])) for row in found.rows.to_pylist()] == [(1, "2026-03-01"), (2, "2026-03-02")]
+
+
+def test_a_column_that_a_file_has_not_is_null(tmp_path: Path) -> None:
+    """Files of one table need not have the same columns."""
+    pq.write_table(pa.table({"n": [1]}), tmp_path / "0.parquet")
+    pq.write_table(pa.table({"n": [2], "t": ["b"]}), tmp_path / "1.parquet")
+    source = Source("files", KINDS, None, "parquet", (str(tmp_path / "0.parquet"), str(tmp_path / "1.parquet")))
+
+    assert sorted(taken(source, "n", "t").rows["t"].to_pylist(), key=str) == [None, "b"]
+
+
+@pytest.mark.xfail(strict=True, reason="PyArrow 26 reads whole column chunks ahead unless it is told pre_buffer=False")
+def test_few_bytes_of_a_large_file_are_read(tmp_path: Path, frugal: None) -> None:
+    """However many rows are wanted, columns of 16 MB are sampled by reading under 4 % of them, headers and all."""
+    source = parquet(tmp_path, 1_000_000, group=100_000, compression="none", use_dictionary=False, data_page_size=8192)
+    taken(source, "n", wanted=1)  # what is imported is read too
+    before = bytes_read()
+
+    found = taken(source, "n", "k", wanted=1_000_000)
+
+    there = sum(Path(path).stat().st_size for path in source.paths)
+    assert 5_000 < found.taken < 0.02 * 1_000_000
+    assert bytes_read() - before < 0.04 * there
+
+
+def test_rows_of_no_column(tmp_path: Path) -> None:
+    """For `count(*)` rows are counted, and nothing is read of them."""
+    assert taken(parquet(tmp_path, 100)).rows.column_names == [RUN, ROW]
+
+
+# -- text and rows in memory ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_the_lines_of_a_text_are_told_from_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    """Of a file without statistics, rows are known within a few per cent, and said to be no more than that."""
+    monkeypatch.setattr(room, "TEXT", 1 << 20)
+    source = text(tmp_path, 400_000, ending=ending)
+
+    found = taken(source, "n", "t")
+
+    assert found.rows["n"].to_pylist() == list(range(found.taken))
+    assert (found.whole, found.total.basis) == (False, "sample")
+    assert found.total.mid == pytest.approx(400_000, rel=0.15)
+
+
+def test_a_small_text_is_read_whole(tmp_path: Path) -> None:
+    """Then its rows are counted."""
+    found = taken(text(tmp_path, 1_000, ending="csv.gz"), "n")
+
+    assert (found.whole, found.total, found.tasks) == (True, exact(1_000), 1)
+
+
+def test_a_format_that_has_no_way() -> None:
+    """Of what cannot be read in part there is no sample, which is no error."""
+    source = Source("rows.orc", KINDS, None, "orc", ())
+
+    assert sampled(source, (), ["n"], (), Cluster(2, 0), 100) is None
