@@ -26,7 +26,7 @@ _KEEPS: Mapping[str, tuple[str, ...]] = {
 
 
 #: Rows whose lists are laid out: each element is, one by one.
-LISTED = 10_000
+LISTED = 30_000
 
 
 class Rows(NamedTuple):

@@ -142,9 +142,12 @@ class Forecast:
             return Width(unpacked, unpacked)
         codec = self.cluster.codec
         packed = compressed(parts, codec) / max(1, len(numbers)) + headers(unpacked * real, codec) / max(1.0, real)
-        # Lists are as long as the rows of a group in a whole task are many.
-        longer = (rows.flow.total.mid or 0.0) / (rows.total.mid or 1.0) / (rows.listed / there) if rows.listed else 1.0
-        return Width(packed * longer, unpacked * longer)
+        if rows.listed:
+            # Lists are as long as the rows of a group in a whole task are many; what stands beside them is not.
+            longer = (rows.flow.total.mid or 0.0) / (rows.total.mid or 1.0) / (rows.listed / there)
+            beside = len(laid_out(_emptied(chosen.drop_columns(["h", "place", "stream"])))[0]) / len(flat)
+            packed, unpacked = (each * (beside + (1 - beside) * longer) for each in (packed, unpacked))
+        return Width(packed, unpacked)
 
     def _heaviest(self, exchange: Exchange, rows: Rows) -> float:
         """The share of the most frequent key: its average in the runs of the sample, if it is in several of them.
@@ -162,6 +165,17 @@ class Forecast:
             f"SELECT max(share) AS share FROM (SELECT {share} AS share FROM shares GROUP BY h)"
         ).to_pylist()
         return float(found["share"] or 0.0)
+
+
+def _emptied(table: pa.Table) -> pa.Table:
+    """The same rows with nothing in their lists."""
+    import pyarrow as pa
+
+    for position, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            empty = pa.array([[]] * table.num_rows, field.type)
+            table = table.set_column(position, field.name, empty)
+    return table
 
 
 def _chosen(rows: str, streams: int, most: int) -> pa.Table:
