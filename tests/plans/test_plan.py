@@ -12,11 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
+from sqlglot import exp
 
 import penstock as ps
 from penstock.engines.engine import Engine, Table
+from penstock.forecasts.cluster import Cluster
 from penstock.forecasts.scans import Condition, scanned
 from penstock.forecasts.sources import Source
+from penstock.plans.paper import Paper
+from penstock.trees.tree import Join, walk
 
 ROWS = 4_000
 
@@ -57,6 +61,7 @@ def held(lake: Path, columns: set[str], groups: Callable[[Any], bool] = lambda _
         (lambda t: ps.aggregate(t, "k", total="sum(id)"), [("group by k", ("k",))]),
         (lambda t: ps.aggregate(t, ["k", "text"], n="count(*)"), [("group by k, text", ("k", "text"))]),
         (lambda t: ps.distinct(t, "text"), [("distinct text", ("text",))]),
+        (lambda t: ps.query("SELECT k, sum(id) AS s FROM t GROUP BY k", t=t), [("group by k", ("k",))]),
         (lambda t: ps.query("SELECT * FROM t ORDER BY id DESC", t=t), [("sort by id", ("id",))]),
         (
             lambda t: ps.query("SELECT k, lag(text) OVER (PARTITION BY k ORDER BY id) AS p FROM t", t=t),
@@ -67,7 +72,7 @@ def held(lake: Path, columns: set[str], groups: Callable[[Any], bool] = lambda _
             [("group by k, text", ("k", "text")), ("group by text", ("text",))],
         ),
     ],
-    ids=["where", "derive", "aggregate", "two keys", "distinct", "sort", "window", "two groups"],
+    ids=["where", "derive", "aggregate", "two keys", "distinct", "sum", "sort", "window", "two groups"],
 )
 def test_wide_steps_and_their_keys(
     engine: Engine, lake: Path, made: Callable[[Table], Table], wide: list[tuple[str, tuple[str, ...]]]
@@ -87,6 +92,23 @@ def test_a_join_on_spark_is_wide_or_a_broadcast(spark_engine: Engine) -> None:
     assert [step.kind for step in shuffled.steps if step.name.startswith("join")] == ["wide"]
     assert [step.kind for step in broadcast.steps if step.name.startswith("join")] == ["broadcast"]
     assert broadcast.notes == ("join: broadcast the right side, as asked; 0.0 MB by its plan's statistics",)
+
+
+@pytest.mark.parametrize("made", [lambda t: t, lambda t: ps.where(t, "id > 10")], ids=["itself", "of it"])
+def test_one_table_under_two_names(engine: Engine, lake: Path, made: Callable[[Table], Table]) -> None:
+    """A table joined to itself, or to what is made of it, meets by columns of two tables, as it does on Spark."""
+    table = engine.read(str(lake))
+    joined = ps.query("SELECT a.id, b.text FROM a JOIN b ON a.k = b.k", a=table, b=made(table))
+    paper = Paper(Cluster(cores=4, memory=0))
+    (join,) = [node for node in walk(paper.again(joined).relation.node) if isinstance(node, Join)]
+    (one, other) = {column.name for condition in join.conditions for column in condition.find_all(exp.Column)}
+
+    assert one.partition("#")[0] == other.partition("#")[0] == "k"
+    assert [(step.name, step.kind) for step in ps.plan(joined).steps if step.kind != "narrow"] == [
+        ("join on k", "broadcast")
+    ]
+    if engine.name == "spark":
+        assert (engine.explain(joined).count("Exchange"), "BroadcastHashJoin" in engine.explain(joined)) == (1, True)
 
 
 def test_sql_has_a_plan_too(engine: Engine, lake: Path) -> None:
@@ -153,7 +175,7 @@ def test_a_plan_runs_nothing(engine: Engine) -> None:
 
 
 def test_a_plan_is_json_with_the_basis_of_each_number(engine: Engine, lake: Path) -> None:
-    """Every estimate has low, mid, high and basis; what is not known is null, not a guess."""
+    """Every estimate has low, mid, high and basis; what moves is told by the sample, and what is narrow moves none."""
     found = json.loads(json.dumps(ps.plan(ps.distinct(engine.read(str(lake)), "k")).to_json()))
 
     assert (found["format_version"], found["engine"]) == ("1.0", engine.name)
@@ -161,8 +183,11 @@ def test_a_plan_is_json_with_the_basis_of_each_number(engine: Engine, lake: Path
     assert scan["rows"] == {"low": ROWS, "mid": ROWS, "high": ROWS, "basis": "exact"}
     assert (scan["kind"], scan["moved_bytes"]["mid"]) == ("narrow", 0)
     assert (distinct["kind"], distinct["keys"]) == ("wide", ["k"])
-    assert distinct["moved_bytes"] == {"low": None, "mid": None, "high": None, "basis": "unknown"}
-    assert found["moved_bytes"]["basis"] == "unknown"
+    assert distinct["rows"] == {"low": 7, "mid": 7, "high": 7, "basis": "exact"}
+    assert distinct["moved_bytes"]["basis"] == "sample"
+    assert 0 < distinct["moved_bytes"]["mid"] < 1_000
+    assert found["moved_bytes"] == distinct["moved_bytes"]
+    assert (found["looked"]["files"], found["looked"]["rows"]) == (4, ROWS)
 
 
 def test_a_plan_prints_its_steps(duckdb_engine: Engine, lake: Path) -> None:
@@ -171,7 +196,7 @@ def test_a_plan_prints_its_steps(duckdb_engine: Engine, lake: Path) -> None:
 
     assert "2 steps, 1 wide · duckdb" in text
     assert re.search(
-        r"1  read lake/  narrow +=4000 +-  parquet: 4 of 4 files, 20 of 20 row groups, 1 of 3 columns", text
+        r"1  read lake/  narrow +=4000 +-  - +parquet: 4 of 4 files, 20 of 20 row groups, 1 of 3 columns", text
     )
-    assert re.search(r"2  distinct k  WIDE +~\d+ +\?  hash group by", text)
+    assert re.search(r"2  distinct k  WIDE +=7 +~\d+ B +\S+ +combined before it moves", text)
     assert "% is skipped" in text
