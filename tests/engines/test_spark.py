@@ -76,10 +76,23 @@ def over_connect(url: str, lines: str) -> dict[str, Any]:
         with engine.measured() as untold:
             engine.materialize(t)
         places = rows(engine.read(lines, bad="quarantine"))
+        kept = reads_what_is_kept(engine.adopt(SALES))
         return {
             "engine": engine.name, "module": type(t).__module__, "found": found, "said": said, "plan": plan,
             "places": places, "measured": measured.to_json(), "untold": untold.to_json(),
+            "kept": kept,
         }  # fmt: skip
+
+
+def reads_what_is_kept(t: Any) -> list[bool]:
+    """Whether each of several queries, one after another over a table that is materialized, reads the rows kept."""
+    kept = ps.materialize(ps.mode(t, "v", by="k"))
+    later = (
+        ps.where(kept, "n > 0"),
+        ps.mode(ps.where(kept, "n > 1"), "value", by="k"),
+        ps.query("WITH a AS (SELECT k, n FROM t) SELECT * FROM a JOIN a AS b USING (k)", t=kept),
+    )
+    return ["InMemoryTableScan" in ps.engine_of(t).explain(table) for table in later]
 
 
 def with_settings(scratch: str) -> dict[str, Any]:
@@ -186,6 +199,12 @@ def test_every_pattern_runs_over_connect(connect_server: str, duckdb_engine: Any
     for name, expected in everything(duckdb_engine.adopt(SALES)).items():
         assert_tables_equal(_plain(told["found"][name]), _plain(rows(expected)))
     assert_tables_equal(told["places"], duckdb_engine.read(str(lines), bad="quarantine"))
+    assert told["kept"] == [True, True, True]
+
+
+def test_what_is_materialized_stays_so(spark_engine: Any) -> None:
+    """Rows that are kept are read by every later query, whatever expressions made them and stand in it."""
+    assert reads_what_is_kept(spark_engine.adopt(SALES)) == [True, True, True]
 
 
 def test_settings_and_sessions_of_users(java: None, tmp_path: Path) -> None:

@@ -152,13 +152,19 @@ class SparkEngine:
 
     def query(self, sql: str, tables: Mapping[str, DataFrame]) -> DataFrame:
         """One lazy DataFrame from Spark SQL over named DataFrames; analysed here, so that a mistake shows here."""
-        # spark.sql formats its text where it is given tables.
-        statement = sql.replace("{", "{{").replace("}", "}}") if tables else sql
+        marks = {name: f"`penstock {position}`" for position, name in enumerate(tables)}
+        # Spark 4.3 numbers the CTEs of a plan from its top: kept rows whose plan has one are not found below another.
+        statement = ctes.in_place(sql, {name.casefold(): mark for name, mark in marks.items()}) or ctes.before(
+            [f"{_quote(name)} AS (SELECT * FROM {mark})" for name, mark in marks.items()], sql
+        )
         # It makes views and drops them; a dropped view uncaches whatever has its plan, which must not be the table's.
         frames = {f"t{position}": frame.filter("true") for position, frame in enumerate(tables.values())}
-        named = [f"{_quote(name)} AS (SELECT * FROM {{{slot}}})" for name, slot in zip(tables, frames, strict=True)]
+        if tables:  # spark.sql formats its text then
+            statement = statement.replace("{", "{{").replace("}", "}}")
+            for slot, mark in zip(frames, marks.values(), strict=True):
+                statement = statement.replace(mark, f"{{{slot}}}")
         with errors("planning", sql):
-            frame = self.session.sql(ctes.before(named, statement), **frames)
+            frame = self.session.sql(statement, **frames)
             frame.schema  # noqa: B018 - Connect analyses only when asked
             return notes.inherit(frame, tables.values())
 
