@@ -183,8 +183,9 @@ def portable(table: Table) -> Table:
             )
     if "HUGEINT" not in kinds.values():
         return table
+    quoted = {name: sql.quote(name, engine.name) for name in kinds}
     narrowed = [
-        f"CAST({sql.quote(name)} AS BIGINT) AS {sql.quote(name)}" if kind == "HUGEINT" else sql.quote(name)
+        f"CAST({quoted[name]} AS BIGINT) AS {quoted[name]}" if kind == "HUGEINT" else quoted[name]
         for name, kind in kinds.items()
     ]
     return engine.query(f"SELECT {', '.join(narrowed)} FROM t", {"t": table})
