@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from penstock.trees.tree import Columns, Node, column, fresh
+from penstock.trees.tree import Columns, Node, column, fresh, walk
 
 __all__ = ["Built", "Place", "Relation", "Scope", "UnreadableError", "used_again"]
 
@@ -47,19 +47,25 @@ class Place:
     around: Scope | None = None
 
 
-def used_again(relation: Relation) -> Callable[[], Relation]:
-    """The same table each time it is named, with columns of its own after the first."""
-    uses = 0
+def used_again(relation: Relation, used: set[str]) -> Callable[[], Relation]:
+    """The same table each time it is named, with columns of its own where some of them are used in the query already.
+
+    Two names may be one table, or tables that are made of one.
+    """
 
     def use() -> Relation:
-        nonlocal uses
-        uses += 1
-        if uses == 1:
-            return relation
-        node, names = fresh(relation.node)
-        return Relation(node, tuple((name, names[place]) for name, place in relation.names))
+        found = relation
+        if used & _columns(relation.node):
+            node, names = fresh(relation.node)
+            found = Relation(node, tuple((name, names[place]) for name, place in relation.names))
+        used.update(_columns(found.node))
+        return found
 
     return use
+
+
+def _columns(node: Node) -> set[str]:
+    return {name for each in walk(node) for name in each.columns}
 
 
 @dataclass

@@ -32,7 +32,8 @@ def read(text: str, tables: Mapping[str, Relation]) -> Relation:
     """
     try:
         query = parsed(text)
-        known = {name.casefold(): used_again(relation) for name, relation in tables.items()}
+        used: set[str] = set()
+        known = {name.casefold(): used_again(relation, used) for name, relation in tables.items()}
         relation = _query(query, Place(known, _query)).relation
     except sqlglot.errors.SqlglotError as error:
         raise UnreadableError(str(error).splitlines()[0]) from error
