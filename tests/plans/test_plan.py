@@ -120,6 +120,18 @@ def test_sql_has_a_plan_too(engine: Engine, lake: Path) -> None:
         ps.plan("SELECT k FROM (", t=engine.read(str(lake)))
 
 
+def test_what_differs_from_run_to_run_is_planned(duckdb_engine: Any, lake: Path) -> None:
+    """A relation of DuckDB's own may hold what SQL of ours may not, such as chance: it has a plan, which says so."""
+    drawn = duckdb_engine.connection.sql(
+        f"SELECT k, list(id) AS ids, mode(text) AS text FROM read_parquet('{lake}/*/*.parquet') WHERE random() < 0.5 "
+        "GROUP BY k"
+    )
+    found = ps.plan(drawn)
+
+    assert [step.name for step in found.steps] == ["read lake/", "filter", "group by k"]
+    assert (found.notes, [finding.code for finding in found.findings]) == ((), ["PEN210"])
+
+
 # -- scans ------------------------------------------------------------------------------------------------------------
 
 

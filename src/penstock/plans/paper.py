@@ -126,7 +126,7 @@ class Paper:
             call.replace(exp.to_identifier(name, quoted=True))
         types = {name: self.columns(each) for name, each in tables.items()}
         with calling("query", ""):
-            return self.query(sql.spell_query(tree.sql("duckdb"), "spark", types), tables)
+            return self.query(sql.spell_query(tree.sql("duckdb"), "spark", types, refusing=False), tables)
 
     def table(self, relation: Relation) -> PaperTable:
         """A tree as a table, labelled with the call that it comes from."""
