@@ -112,7 +112,7 @@ def _groups(flows: Flows, exchange: Exchange, flow: Flow, node: Aggregate) -> Ro
     named = ", ".join(spelled(key) for key in exchange.keys)
     # Groups leave a task in the order in which they began there, or sorted.
     sorts = _sorts(node, kinds)
-    place = f"row_number() OVER (ORDER BY {named or '1'})" if sorts else f"min({PLACE})"
+    place = (f"row({named})" if named else "0") if sorts else f"min({PLACE})"
     grouping = f" GROUP BY {named}" if named else ""
     below = f"FROM ({flow.text}){_one_task(flow)}"
     lists = any("list(" in each for each in columns)

@@ -258,18 +258,23 @@ def _lines_in(files: Sequence[File]) -> float:
 
 
 def _sample(source: Source, names: Sequence[str], runs: Sequence[Any], total: Figure, tasks: int) -> Sample:
-    import numpy as np
     import pyarrow as pa
 
-    numbered = [run.append_column(RUN, pa.array(np.full(run.num_rows, i, np.int8))) for i, run in enumerate(runs)]
+    numbered = [run.append_column(RUN, _repeated(i, run.num_rows)) for i, run in enumerate(runs)]
     data = pa.concat_tables(numbered, promote_options="permissive")
-    data = data.append_column(ROW, pa.array(np.arange(data.num_rows)))
     stored = set(data.column_names)
     columns = ", ".join(_typed(name, source.columns, stored) for name in names)
     stored_rows = keep(data)
-    rows = ask(f'SELECT {columns}{columns and ", "}"{RUN}", "{ROW}" FROM {stored_rows}')
+    rows = ask(f'SELECT {columns}{columns and ", "}"{RUN}", row_number() OVER () - 1 AS "{ROW}" FROM {stored_rows}')
     let_go([stored_rows])
     return Sample(rows, data.num_rows, total, max(1, tasks), max(1, runs[0].num_rows))
+
+
+def _repeated(number: int, times: int) -> pa.Array:
+    """Of bytes: pa.array and pa.scalar import pandas, where there is one, which takes half a second."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int8(), times, [None, pa.py_buffer(bytes([number]) * times)])
 
 
 def _typed(name: str, columns: Columns, stored: set[str]) -> str:

@@ -137,7 +137,14 @@ def _column(column: Any) -> tuple[Any, Any]:
 def _plain(column: Any, kind: str) -> Any:
     import numpy as np
 
-    return np.ascontiguousarray(column.fill_null(0).to_numpy(zero_copy_only=False)).astype(kind)
+    if not len(column):
+        return np.zeros(0, kind)
+    # From its buffer: `fill_null` imports pandas, where there is one, which takes half a second.
+    there = np.frombuffer(column.buffers()[1], column.type.to_pandas_dtype())
+    values = there[column.offset : column.offset + len(column)].astype(kind)
+    if column.null_count:
+        values[column.is_null().to_numpy(zero_copy_only=False)] = 0
+    return values
 
 
 def _texts(column: Any) -> tuple[Bytes, Any, Any]:

@@ -6,7 +6,6 @@ come from this.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,19 +13,13 @@ import sqlglot
 from sqlglot import exp
 
 from penstock import sql
-from penstock.engines.engine import Engine, connect
+from penstock.engines.asking import columns_of
 from penstock.errors import PenstockError
 from penstock.trees.columns import Columns, references
 
-__all__ = ["UNKNOWN_TYPE", "embedded", "spelled", "types_of"]
+__all__ = ["UNKNOWN_TYPE", "spelled", "types_of"]
 
 UNKNOWN_TYPE = "?"
-
-
-@functools.cache
-def embedded() -> Engine:
-    """An engine of the plans' own: what users run on theirs is not in the way."""
-    return connect("duckdb")
 
 
 def spelled(expression: exp.Expr) -> str:
@@ -152,8 +145,7 @@ def _asked(texts: Mapping[str, str], columns: Columns) -> Columns | None:
         f"NULL::{'INTEGER' if kind == UNKNOWN_TYPE else kind} AS {sql.quote(name)}" for name, kind in columns.items()
     )
     made = ", ".join(f"{text} AS {sql.quote(name)}" for name, text in texts.items())
-    engine = embedded()
     try:
-        return engine.columns(engine.query(f"SELECT {made} FROM (SELECT {nulls or '0 AS none'})", {}))
+        return dict(columns_of(f"SELECT {made} FROM (SELECT {nulls or '0 AS none'})"))
     except PenstockError:
         return None
