@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def written(folder: Path) -> Callable[[str], Job]:
-    """Write a job into job.py, behind the sources that it has, and load it."""
+    """Write a job into job.py, behind the source of orders, and load it."""
 
     def write(text: str) -> Job:
         Path("job.py").write_text(SOURCES + textwrap.dedent(text))
@@ -45,17 +45,18 @@ job = ps.Job('shop')
 @job.source
 def orders(input: str = "orders"):
     return ps.read(input)
-
-@job.source
-def users():
-    return ps.read("users.parquet")
+"""
+USERS = """
+    @job.source
+    def users():
+        return ps.read("users.parquet")
 """
 
 #: A step that is kept, with two that are built on it.
-SHOP = """
+SHOP = f"""{USERS}
     @job.step
     def paid(orders, least: int = 0):
-        return ps.where(orders, f"amount > {least}")
+        return ps.where(orders, f"amount > {{least}}")
 
     @job.step(keep=True)
     def teams(paid, users):

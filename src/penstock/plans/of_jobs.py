@@ -70,7 +70,8 @@ class _OnPaper:
         if isinstance(result, str):
             self.tables[step.name] = None
             self.notes.append(f"{step.name}: {result}")
-            yield Step(step.name, "narrow", how="not known", place=step.place, step=step.name)
+            files = UNKNOWN if step.target else NOTHING
+            yield Step(step.name, "narrow", how="not known", files=files, place=step.place, step=step.name)
             return
         marked = isinstance(result, Checked)
         table = result.marked if isinstance(result, Checked) else result
@@ -147,7 +148,7 @@ class _OnPaper:
         folders = self.paper.forecast.flows.distinct(rows.relation.node, keys).total if keys else exact(1)
         if folders.mid is None or written.mid is None:
             return UNKNOWN
-        return folders._replace(mid=max(folders.mid, written.mid / a_file), high=None)
+        return folders._replace(mid=max(folders.mid, written.mid / a_file), high=None, basis="sample")
 
 
 def _before_writing(node: Node) -> Node:
