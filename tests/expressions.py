@@ -134,7 +134,8 @@ date_diff('minute', t, v); date_diff('second', t, v); date_diff('millisecond', t
 date_diff('week', t, v); date_diff('week', v, t); date_diff('month', t, v); date_diff('quarter', t, v)
 date_diff('year', t, v); datediff('day', day, v); date_diff('month', day, v::date); date_diff('hour', day, v)
 t + interval 1 day; t + interval '1 day'; t - interval '90 minutes'; t + interval 1 month; day + 1; day - 1
-t + interval '1 hour 30 minutes'; day + interval 1 day; day + interval 1 month; date_add(t, interval 1 day)
+t + interval '1 hour 30 minutes'; day + interval 1 day; day + interval 1 month
+day - date '2024-01-31' > 5; (day - 1) - t::date; (v::date - day) // 7; abs(day - v::date); date_add(t, interval 1 day)
 t > v - interval 30 minutes; t - v > interval 30 minutes; t < v; t < day; t between v and timestamp '2024-01-01'
 t = timestamp '1970-01-01'; greatest(t, v); extract(year from t); extract(quarter from t); extract(month from t)
 extract(week from t); extract(day from t); extract(hour from t); extract(minute from t); extract(second from t)
@@ -162,7 +163,12 @@ array_length([1, 2, 3]); list_value(1, 2); list_contains([1, 2, 3], 2); list_con
 array_contains([1, null], 3); list_has([1], 1); array_has([1, 2], 2); list_position([1, 2], 2)
 list_position([1, 2], 5); array_position([1, 2], 5); list_sort([3, 1, 2]); list_sort([3, null, 2])
 list_reverse_sort([3, 1, 2]); array_sort([3, null, 1]); array_reverse_sort([3, null, 1]); list_max([1, 2, 3])
-list_min([i, j]); list_concat([1], [2]); [1] || [2]; list_append([1], 2); array_append([1], 2); list_prepend(1, [2])
+list_min([i, j]); list_sum([1, null, 3]); list_sum([i // 4, j]); list_sum([k]); list_sum([]::int[])
+list_sum([null]::int[]); list_sum(null::int[]); list_sum([d, e]); list_sum(list_filter([i, j], x -> x > 6))
+list_sum([i // 4, j]) // 2; list_avg([d, e])
+list_avg([1, null, 2]); list_avg([i, -i, j]); list_avg([]::int[]); list_avg([m, p])
+list_avg(null::double[]); list_avg(list_transform([k, 1], x -> x // 2)) > 1
+list_concat([1], [2]); [1] || [2]; list_append([1], 2); array_append([1], 2); list_prepend(1, [2])
 array_prepend(1, [2]); list_transform([1, null, 3], x -> x + 1); list_filter([1, 2], x -> x > 1)
 array_filter([1, 2, 3], x -> x > 1); filter([1, 2, 3], x -> x > 1); array_to_string([1, 2], '-'); flatten([[1], [2]])
 array_to_string(['a', null, 'b'], '-'); range(1, 4); generate_series(1, 4); struct_pack(a := 1, b := 'x')
@@ -226,6 +232,9 @@ QUERIES = [
     "SELECT t.id FROM t ANTI JOIN r ON t.i = r.i",
     "SELECT id FROM t WHERE i IN (SELECT i FROM r)",
     "SELECT id FROM t WHERE i NOT IN (SELECT i FROM r)",
+    "SELECT id FROM t WHERE i = ANY (SELECT i FROM r)",
+    "SELECT id FROM t WHERE i <> ALL (SELECT i FROM r WHERE i IS NOT NULL)",
+    "SELECT id FROM t WHERE day - (SELECT max(day) FROM t) < -9000",
     "SELECT id FROM t WHERE i NOT IN (SELECT i FROM r WHERE i IS NOT NULL)",
     "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM r WHERE r.i = t.i AND (t.f / 2)::bigint < 7000)",
     "SELECT id, (SELECT max(name) FROM r WHERE r.i = t.i) AS m FROM t",

@@ -43,6 +43,17 @@ def _contains(node: exp.ArrayContains, _: str) -> exp.Expr:
     return fill(template, "spark", x=node.this, y=node.expression)
 
 
+#: In 64 bits, or as a double; of decimals Spark wants to know the digits. Nulls are skipped; of no value it is null.
+_LIST_SUM = "aggregate(x_, CASE WHEN false THEN get(x_, 0) + 0L END, (a, b) -> coalesce(a + b, a, b))"
+_INTEGERS = ", ".join(f"'array<{kind}>'" for kind in ("tinyint", "smallint", "int", "bigint"))
+#: The sum of integers is exact, as on DuckDB.
+_LIST_AVERAGE = (
+    f"(CASE WHEN typeof(x_) IN ({_INTEGERS}) THEN CAST(aggregate(x_, CAST(0 AS DECIMAL(38, 0)), "
+    "(a, b) -> CAST(a + coalesce(b, 0) AS DECIMAL(38, 0))) AS DOUBLE) ELSE aggregate(x_, CAST(0 AS DOUBLE), "
+    "(a, b) -> a + coalesce(CAST(b AS DOUBLE), 0)) END) / nullif(array_size(filter(x_, a -> a IS NOT NULL)), 0)"
+)
+
+
 # -- aggregates --------------------------------------------------------------------------------------------------------
 
 
@@ -180,11 +191,28 @@ def _window(node: exp.Window, dialect: str) -> exp.Expr:
     return _sum(node, dialect)
 
 
+# -- queries within conditions -----------------------------------------------------------------------------------------
+
+
+def _any(node: exp.EQ | exp.NEQ, _: str) -> exp.Expr:
+    """`= ANY (SELECT …)` and `<> ALL (SELECT …)`, which Spark knows as IN and NOT IN."""
+    quantified = {exp.EQ: exp.Any, exp.NEQ: exp.All}[type(node)]
+    inner = node.expression.this if isinstance(node.expression, quantified) else None
+    if not isinstance(inner, exp.Query):
+        return node
+    found = node.this.isin(query=inner.unnest().copy())
+    return found if isinstance(node, exp.EQ) else exp.not_(found, copy=False)
+
+
 RULES: Rules = {
     exp.Bracket: _element,
+    exp.EQ: on_spark(_any),
+    exp.NEQ: on_spark(_any),
     exp.ArrayContains: on_spark(_contains),
     exp.ArrayPosition: on_spark(_position),
     "list_position": on_spark(_position),
+    "list_sum": on_spark(lambda node, _: fill(_LIST_SUM, "spark", x=node.expressions[0])),
+    "list_avg": on_spark(lambda node, _: fill(_LIST_AVERAGE, "spark", x=node.expressions[0])),
     exp.Length: on_spark(_length),
     exp.ArrayAgg: _listed,
     exp.GroupConcat: _joined,

@@ -18,7 +18,8 @@ _TYPES = {
     "decimal": ("DECIMAL", "NUMERIC"),
     "text": ("VARCHAR", "TEXT"),
     "boolean": ("BOOLEAN",),
-    "time": ("DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"),
+    "date": ("DATE",),
+    "time": ("TIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"),
 }  # fmt: skip
 _KINDS = {name: found for found, names in _TYPES.items() for name in names}
 _INTEGERS = (
@@ -45,7 +46,7 @@ _OF_ALL = (exp.Add, exp.Case, exp.Coalesce, exp.Greatest, exp.If, exp.IntDiv, ex
 
 
 def kind(node: exp.Expr | None) -> str:
-    """ "integer", "float", "decimal", "text", "boolean", "time" or "list" where that is certain, else "".
+    """ "integer", "float", "decimal", "text", "boolean", "date", "time" or "list" where that is certain, else "".
 
     sqlglot infers types too, but calls 1.5 and all that is made of it a double; both engines call it a decimal.
     """
@@ -63,6 +64,8 @@ def kind(node: exp.Expr | None) -> str:
             if "." in node.name
             else "integer"
         )
+    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select):
+        return kind(node.this.selects[0].unalias())
     if isinstance(node, exp.Cast):
         return _kind_of_type(node.to.sql("duckdb"))
     if isinstance(node, (exp.Floor, exp.Ceil, exp.Trunc)):
@@ -70,7 +73,10 @@ def kind(node: exp.Expr | None) -> str:
     if isinstance(node, _OF_THE_FIRST):
         return kind(node.this)
     if isinstance(node, _OF_ALL):
-        return _widest({kind(part) for part in _values(node)})
+        kinds = [kind(part) for part in _values(node)]
+        if isinstance(node, (exp.Add, exp.Sub)) and set(kinds) <= {"date", "integer"} and "date" in kinds:
+            return "date" if "integer" in kinds else "integer"  # days from one to the other
+        return _widest(set(kinds))
     named = (("integer", _INTEGERS), ("float", _FLOATS), ("text", _TEXTS), ("list", _LISTS))
     return next((found for found, nodes in named if isinstance(node, nodes)), "")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from penstock.dialect.kinds import kind
 from penstock.dialect.rules import Rules, call, fill, literal_of, on_spark
 from penstock.errors import UsageError
 
@@ -46,7 +47,9 @@ def _difference(node: exp.DateDiff, dialect: str) -> exp.Expr:
 
 
 def _shifted(node: exp.Add | exp.Sub, dialect: str) -> exp.Expr:
-    """A day and a length of time make a timestamp; Spark's days stay days."""
+    """A day and a length of time make a timestamp, Spark's days stay days; and days between two are its interval."""
+    if dialect == "spark" and isinstance(node, exp.Sub) and kind(node.this) == kind(node.expression) == "date":
+        return exp.cast(call("datediff", node.this, node.expression), "bigint")
     if dialect == "duckdb" or not any(isinstance(side, exp.Interval) for side in (node.this, node.expression)):
         return node
     return _naive(node.copy())
