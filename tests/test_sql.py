@@ -152,6 +152,15 @@ def test_clauses_without_one_answer_are_refused(text: str) -> None:
     assert caught.value.hint
 
 
+def test_what_an_engine_has_no_word_for_is_not_left_out() -> None:
+    """A part that Spark's SQL does not have is an error, where a query without it would give other rows."""
+    text = "SELECT sum(b) OVER (ORDER BY b ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE TIES) AS s FROM t"
+
+    assert "EXCLUDE TIES" in sql.spell_query(text, "duckdb", {"t": {"b": "INTEGER"}})
+    with pytest.raises(ps.UsageError, match="Spark has no word for a part of this: EXCLUDE"):
+        sql.spell_query(text, "spark", {"t": {"b": "INTEGER"}})
+
+
 #: Known to both engines by name, but not compared.
 ELSEWHERE = {
     "date_sub": "takes other arguments on Spark, which says so",

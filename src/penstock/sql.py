@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, UnsupportedError
 
 from penstock.dialect import groups, numbers, refused, texts, times
 from penstock.dialect.kinds import kind, note_kinds, note_kinds_of_query
@@ -259,7 +259,11 @@ def _spelled(tree: exp.Expr, dialect: str, *, refusing: bool = True) -> str:
             replacement.meta["kind"] = found
             tree = replacement if node is tree else tree
             node.replace(replacement)
-    return tree.sql(dialect)
+    try:
+        return tree.sql(dialect, unsupported_level=ErrorLevel.RAISE if refusing else ErrorLevel.IGNORE)
+    except UnsupportedError as error:
+        name = {"duckdb": "DuckDB", "spark": "Spark"}[dialect]
+        raise UsageError(f"{name} has no word for a part of this: {error}", "say it another way") from error
 
 
 def type_for(duckdb_type: str, dialect: str) -> str:

@@ -186,6 +186,19 @@ def test_a_plan_runs_nothing(engine: Engine) -> None:
     assert [step.name for step in ps.plan(ps.aggregate(endless, "k", n="count(*)")).steps][-1] == "group by k"
 
 
+def test_nothing_is_logged(engine: Engine, lake: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A sketch of a given error, which DuckDB has none of, is planned without a line to standard error."""
+    t = engine.read(str(lake))
+    for counted in (
+        ps.count_distinct(t, "id", by="k", error=0.02),
+        ps.aggregate(t, "k", n="approx_count_distinct(id)"),
+        ps.query("SELECT k, approx_count_distinct(id) AS n FROM t GROUP BY k ORDER BY n", t=t),
+    ):
+        assert ps.plan(counted).steps
+
+    assert caplog.records == []
+
+
 def test_a_plan_is_json_with_the_basis_of_each_number(engine: Engine, lake: Path) -> None:
     """Every estimate has low, mid, high and basis; what moves is told by the sample, and what is narrow moves none."""
     found = json.loads(json.dumps(ps.plan(ps.distinct(engine.read(str(lake)), "k")).to_json()))

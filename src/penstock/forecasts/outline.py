@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
+from sqlglot.errors import ErrorLevel
 
 from penstock.figures import NOTHING, Figure, exact, total
 from penstock.forecasts.forecast import Crossing, Forecast
@@ -250,7 +251,7 @@ def _called(key: exp.Expr, node: Node) -> str:
         return exp.column(_origin(node, each.name)[0]) if isinstance(each, exp.Column) and "#" in each.name else each
 
     found = key.copy().transform(shown, copy=False)
-    return found.name if isinstance(found, exp.Column) else found.sql("duckdb")
+    return found.name if isinstance(found, exp.Column) else found.sql("duckdb", unsupported_level=ErrorLevel.IGNORE)
 
 
 def _origin(node: Node, name: str) -> tuple[str, bool]:

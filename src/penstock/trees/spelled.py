@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import ErrorLevel
 
 from penstock import sql
 from penstock.engines.asking import columns_of
@@ -44,7 +45,12 @@ def spelled(expression: exp.Expr) -> str:
                 tree = found
             else:
                 node.replace(found)
-    return tree.sql("duckdb")
+    return _duckdb(tree)
+
+
+def _duckdb(node: exp.Expr) -> str:
+    """The text, without what DuckDB has none of, such as the error of a sketch."""
+    return node.sql("duckdb", unsupported_level=ErrorLevel.IGNORE)
 
 
 def _text(pattern: str) -> Callable[[exp.Expr], exp.Expr]:
@@ -52,7 +58,7 @@ def _text(pattern: str) -> Callable[[exp.Expr], exp.Expr]:
 
     def rule(node: exp.Expr) -> exp.Expr:
         given = node.expressions if isinstance(node, exp.Anonymous) else [node.this, node.expression]
-        texts = [each.sql("duckdb") for each in given if each is not None]
+        texts = [_duckdb(each) for each in given if each is not None]
         return _parsed(pattern.format(*texts, all=", ".join(texts)))
 
     return rule
@@ -65,22 +71,22 @@ def _parsed(text: str) -> exp.Expr:
 
 def _sequence(node: exp.Expr) -> exp.Expr:
     given = [node.args.get(name) for name in ("start", "end", "step")]
-    return _parsed(f"generate_series({', '.join(each.sql('duckdb') for each in given if each)})")
+    return _parsed(f"generate_series({', '.join(_duckdb(each) for each in given if each)})")
 
 
 def _reduced(node: exp.Expr) -> exp.Expr:
     """`aggregate`; DuckDB cannot add up structs, so they stay as at the start: the type is right then."""
-    start, finish = node.args["initial"].sql("duckdb"), node.args.get("finish")
+    start, finish = _duckdb(node.args["initial"]), node.args.get("finish")
     if isinstance(node.args["initial"], exp.Struct):
         found = start
     else:
-        found = f"list_reduce({node.this.sql('duckdb')}, {node.args['merge'].sql('duckdb')}, {start})"
-    return _parsed(f"list_transform([{found}], {finish.sql('duckdb')})[1]" if finish else found)
+        found = f"list_reduce({_duckdb(node.this)}, {_duckdb(node.args['merge'])}, {start})"
+    return _parsed(f"list_transform([{found}], {_duckdb(finish)})[1]" if finish else found)
 
 
 def _sorted(node: exp.Expr) -> exp.Expr:
     """`array_sort` with a comparison of its own is taken for one by the first field."""
-    return _parsed(f"list_sort({node.this.sql('duckdb')})") if node.args.get("expression") else node
+    return _parsed(f"list_sort({_duckdb(node.this)})") if node.args.get("expression") else node
 
 
 def _count_from_one(function: exp.Lambda) -> None:
@@ -92,7 +98,7 @@ def _count_from_one(function: exp.Lambda) -> None:
         of_field = (exp.Dot, "expression"), (exp.PropertyEQ, "this")
         is_field = any(isinstance(each.parent, kind) and each.arg_key == name for kind, name in of_field)
         if each.name == place and not is_field:
-            each.replace(_parsed(f"({each.sql('duckdb')} - 1)"))
+            each.replace(_parsed(f"({_duckdb(each)} - 1)"))
 
 
 #: Hashes stand for Spark's: as wide, and as hard to compress.
@@ -106,7 +112,7 @@ _MEANINGS: Mapping[Any, Callable[[exp.Expr], exp.Expr]] = {
     "assert_true": _text("NULL"),
     "bool_and": _text("bool_and({0})"),
     "bool_or": _text("bool_or({0})"),
-    exp.CountIf: lambda node: _parsed(f"count(*) FILTER (WHERE {node.this.sql('duckdb')})"),
+    exp.CountIf: lambda node: _parsed(f"count(*) FILTER (WHERE {_duckdb(node.this)})"),
     exp.GenerateSeries: _sequence,
     exp.Reduce: _reduced,
     exp.ArraySort: _sorted,
