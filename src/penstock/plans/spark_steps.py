@@ -103,7 +103,7 @@ def _scan(at: Operator) -> Step:
 
 def _paths(text: str) -> list[str]:
     found = re.search(r"Location: \w+\(\d+ paths?\)\[(.*?)\], PartitionFilters", text)
-    return found[1].split(", ") if found and "..." not in found[1] else []
+    return [path.removeprefix("file:") for path in found[1].split(", ")] if found and "..." not in found[1] else []
 
 
 def _place(paths: list[str]) -> str:

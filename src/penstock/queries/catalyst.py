@@ -142,12 +142,13 @@ class _Reader:
 
     def read_join(self, at: Operator, text: str) -> Node:
         how, _, rest = text.removeprefix("Join ").partition(", ")
-        hints = re.findall(r"(left|right)Hint=\(strategy=(\w+)\)", rest)
+        hints = dict(re.findall(r"(left|right)Hint=\(strategy=(\w+)\)", rest))
         condition = re.sub(r",? ?(left|right)Hint=\(.*$", "", rest)
         if how not in _HOWS:
             raise UnreadableError(f"{how} join in Spark's plan")
         conditions = conjuncts(self.parsed(condition)[0]) if condition else []
-        hint = next((f"broadcast {side}" for side, kind in hints if kind == "broadcast"), "")
+        hint = next((f"broadcast {side}" for side, kind in hints.items() if kind == "broadcast"), "")
+        hint = hint or ("merge" if {"merge", "shuffle_hash"} & set(hints.values()) else "")
         left, right = map(self.node, at.children)
         return Join(left, right, _HOWS[how], tuple(conditions), hint)  # type: ignore[arg-type]
 
