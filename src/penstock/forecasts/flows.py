@@ -38,6 +38,7 @@ from penstock.trees.tree import (
     Values,
     Window,
     references,
+    walk,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ __all__ = ["THIN", "Flows"]
 
 #: Rows of a sample, at least and at most.
 THIN, NARROW = 40_000, 300_000
+#: Where rows have to meet before keys are counted: sending a million through windows takes seconds.
+DEEP, _DEAR = 400_000, (Window, Join, Explode)
 #: Of a sample that has many columns, fewer rows.
 CELLS = 1_500_000
 #: With a smaller share of distinct keys than this, a thin sample has seen them all.
@@ -285,7 +288,10 @@ class Flows:
         known = id(node), tuple(key.sql() for key in keys)
         if known not in self._distinct:
             self._kept.append(node)
-            self._distinct[known] = self._keys(node, keys)
+            try:
+                self._distinct[known] = self._keys(node, keys)
+            except (PenstockError, sqlglot.errors.SqlglotError):
+                self._distinct[known] = Distinct()
         return self._distinct[known]
 
     def _keys(self, node: Node, keys: tuple[exp.Expr, ...]) -> Distinct:
@@ -295,7 +301,7 @@ class Flows:
         if not keys:
             return Distinct(exact(1), exact(flow.tasks), flow, 1)
         if not flow.whole and share_of(self, flow, keys) > FEW:
-            flow = self.of(node, THICK) or flow
+            flow = self.of(node, DEEP if any(isinstance(each, _DEAR) for each in walk(node)) else THICK) or flow
         return counted(self, flow, keys)
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlglot import exp
 
-from penstock.engines.asking import ask
+from penstock.engines.asking import ask, keep, let_go
 from penstock.figures import UNKNOWN, Figure, exact
 from penstock.forecasts.flow import PLACE, TASK, Flow
-from penstock.forecasts.growth import NEAR, UNITS, grown, scattered
+from penstock.forecasts.growth import GAPS, NEAR, UNITS, grown, occurrences
 from penstock.trees.spelled import spelled
 from penstock.trees.tree import Aggregate, Join, Node, Project, Scan, column
 
@@ -55,18 +54,13 @@ def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
         f"SELECT bit_or({units[0]}) AS a, bit_or({units[1]}) FILTER (WHERE task = 0) AS b "
         f"FROM ({source}) GROUP BY {names}"
     )
-    everywhere, first = Counter[tuple[int, bool]](), Counter[tuple[int, bool]]()
-    for row in ask(
-        f"SELECT bit_count(a) AS a, {_is_far('a')} AS far, bit_count(b) AS b, {_is_far('b')} AS far_b, count(*) AS n "
-        f"FROM ({masks}) GROUP BY ALL"
-    ).to_pylist():
-        everywhere[row["a"], row["far"]] += row["n"]
-        if row["b"]:
-            first[row["b"], row["far_b"]] += row["n"]
+    known = keep(ask(f"SELECT a, b, count(*) AS n FROM ({masks}) GROUP BY ALL"))
+    everywhere, first = (_times(known, mask) for mask in ("a", "b"))
+    let_go([known])
     seen, times = sum(everywhere.values()), flow.base / flow.base_taken
-    total = exact(seen) if flow.whole else _told(grown(scattered(everywhere), UNITS * times), seen, times, flow.total)
+    total = exact(seen) if flow.whole else _told(grown(everywhere, UNITS * times), seen, times, flow.total)
     if flow.runs:
-        in_tasks, times = flow.tasks * grown(scattered(first), max(0.02, UNITS * flow.reach)), flow.reach
+        in_tasks, times = flow.tasks * grown(first, max(0.02, UNITS * flow.reach)), flow.reach
     else:
         in_tasks = _spread(total.mid or 0.0, flow.total.mid or 0.0, flow.tasks)
     most = flow.total.mid if flow.total.mid is not None else in_tasks
@@ -74,9 +68,19 @@ def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
     return Distinct(total, each_task, flow, sum(first.values()))
 
 
-def _is_far(mask: str) -> str:
-    """Whether the first and the last bit that are set are far apart."""
-    return f"({mask} >> {NEAR}) >= {mask} - ({mask} & ({mask} - 1))"
+def _times(known: str, mask: str) -> dict[int, int]:
+    """How many keys are 1, 2, … times in the sample, of masks of the units that they are in."""
+    ends = ", ".join(f"bit_count(xor(m, m & {_before('m', gap)})) AS e{gap}" for gap in GAPS)
+    far = f"(m >> {NEAR}) >= m - (m & (m - 1))"
+    masks = f"SELECT {mask}::UBIGINT AS m, n FROM {known} WHERE {mask} > 0"  # Arrow had them as decimals
+    counted = f"SELECT bit_count(m) AS units, {far} AS far, {ends}, n FROM ({masks})"
+    found = ask(f"SELECT * EXCLUDE (n), sum(n)::BIGINT AS n FROM ({counted}) GROUP BY ALL").to_pylist()
+    return occurrences([(row["units"], [row[f"e{gap}"] for gap in GAPS], row["far"], row["n"]) for row in found])
+
+
+def _before(mask: str, gap: int) -> str:
+    """The bits that are within a gap before another one."""
+    return "(" + (" | ".join(f"({mask} >> {step})" for step in range(1, gap + 1)) or "0::UBIGINT") + ")"
 
 
 def in_files(flows: Flows, node: Node, keys: Sequence[exp.Expr]) -> float | None:
