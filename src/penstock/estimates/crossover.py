@@ -16,7 +16,7 @@ __all__ = ["crossover"]
 Estimated = Callable[[Workload], Side]
 
 LEAST, MOST = 6, 18  # powers of ten: a megabyte, an exabyte
-A_DECADE = 3  # sizes that are looked at; each takes 2 ms
+A_DECADE = 1  # sizes that are looked at; each takes 5 ms
 HALVINGS = 9
 NEVER = (inf, inf, inf)
 

@@ -49,7 +49,7 @@ __all__ = ["THIN", "Flows"]
 #: Rows of a sample, at least and at most.
 THIN, NARROW = 40_000, 300_000
 #: Where rows have to meet before keys are counted: sending a million through windows takes seconds.
-DEEP, _DEAR = 400_000, (Window, Join, Explode)
+DEEP, _DEAR = 300_000, (Window, Join, Explode)
 #: Of a sample that has many columns, fewer rows.
 CELLS = 1_500_000
 #: With a smaller share of distinct keys than this, a thin sample has seen them all.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Crossing", "Forecast"]
 
 #: Rows that are laid out and compressed; fewer where there are lists and structs in them.
-LAID_OUT, NESTED = 12_000, 1_500
+LAID_OUT, NESTED = 12_000, 600
 #: Rows of a stream that are fewer compress worse.
 SHORTEST = 150
 #: Rows that are written as Parquet to see how large they are.

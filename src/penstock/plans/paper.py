@@ -142,7 +142,7 @@ class Paper:
     def adopt(self, data: pa.Table) -> PaperTable:
         rows = embedded().adopt(data)
         return self._scan(
-            Source("rows in memory", embedded().columns(rows), data.nbytes, table=rows, rows=data.num_rows)
+            Source("rows in memory", _as_spark(embedded().columns(rows)), data.nbytes, table=rows, rows=data.num_rows)
         )
 
     def read(
@@ -150,7 +150,7 @@ class Paper:
     ) -> PaperTable:
         """Files; their columns are asked of the embedded engine where they are not known."""
         found = resolve(path, format)
-        known = columns or embedded().columns(embedded().read(path, format, **options))
+        known = _as_spark(columns or embedded().columns(embedded().read(path, format, **options)))
         size = sum(identity(each)[1] for each in found.paths) if found.format not in ("delta", "iceberg") else None
         paths = tuple(found.paths)
         return self._scan(Source(_called_so(paths), known, size, found.format, paths, found.hive, options))
@@ -216,6 +216,14 @@ class Paper:
         names = {attribute(name): name for name in source.columns}
         columns = {place: source.columns[name] for place, name in names.items()}
         return self.table(Relation(Scan(source, names, columns), tuple((name, place) for place, name in names.items())))
+
+
+#: Spark's integers have signs, so that it takes wider ones for those that have none.
+_SIGNED = {"UTINYINT": "SMALLINT", "USMALLINT": "INTEGER", "UINTEGER": "BIGINT", "UBIGINT": "DECIMAL(20,0)"}
+
+
+def _as_spark(columns: Columns) -> Columns:
+    return {name: _SIGNED.get(kind, kind) for name, kind in columns.items()}
 
 
 def _called_so(paths: Sequence[str]) -> str:

@@ -214,7 +214,7 @@ class _Reader:
         for place, name in made:
             value = next((row[place] for row in rows if not isinstance(row[place], exp.Null)), exp.Null())
             kinds |= types_of({name: value}, child.columns)
-        structs = [_struct({name: exp.cast(row[place], kinds[name]) for place, name in made}) for row in rows]
+        structs = [_struct({display(name): exp.cast(row[place], kinds[name]) for place, name in made}) for row in rows]
         return Explode(child, exp.Inline(this=exp.Array(expressions=structs)), tuple(kinds), child.columns | kinds)
 
     def read_generate(self, at: Operator, text: str) -> Node:
