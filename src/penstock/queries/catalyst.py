@@ -48,7 +48,7 @@ Files = Callable[[Sequence[str], str], Relation]
 
 def read_plan(explained: str, files: Files) -> Relation:
     """The tree of a plan, as `explain(extended)` prints it."""
-    logical, physical = explained.partition("== Optimized Logical Plan ==")[2].split("== Physical Plan ==")
+    logical, _, physical = explained.partition("== Optimized Logical Plan ==")[2].partition("== Physical Plan ==")
     attributes = attributes_of(logical)
     try:
         node = _Reader(attributes, _scans(physical), files).node(of_text(logical))
