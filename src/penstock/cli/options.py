@@ -10,7 +10,9 @@ from penstock.cli import config
 from penstock.engines import files
 from penstock.errors import UsageError
 
-__all__ = ["FORMATS", "Options", "common", "engine_option", "reading_options", "settings_option", "taken"]
+__all__ = [
+    "FORMATS", "Options", "budget_options", "common", "engine_option", "reading_options", "settings_option", "taken",
+]  # fmt: skip
 
 FORMATS = ("table", "csv", "ndjson", "parquet", "arrow")
 MODES = ("error", "append", "overwrite", "overwrite_partitions")
@@ -88,6 +90,15 @@ def reading_options() -> list[click.Option]:
             callback=_pairs,
             help="An option of the reader: delimiter=;, header=false, null=NA.",
         ),
+    ]
+
+
+def budget_options() -> list[click.Option]:
+    """What a plan may cost at most."""
+    return [
+        click.Option(["--max-moved"], metavar="SIZE", help="Exit with 5 where more bytes would be moved."),
+        click.Option(["--max-memory"], metavar="SIZE", help="Exit with 5 where a task would hold more bytes."),
+        click.Option(["--max-files"], metavar="N", help="Exit with 5 where more files would be written."),
     ]
 
 

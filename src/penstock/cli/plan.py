@@ -34,7 +34,7 @@ def _run(
     import penstock as ps
     from penstock.cli import job_files
     from penstock.engines.engine import using
-    from penstock.errors import UsageError
+    from penstock.errors import OverBudget, UsageError
     from penstock.plans.budget import budget_of, hold_to
     from penstock.plans.history import remember
 
@@ -48,7 +48,11 @@ def _run(
         table = None if job else ps.query(what, t=ps.read(list(files), input_format, engine=opened, **reading))
         with using(opened):
             found = ps.plan(job or table, cluster=hardware, **values)
-        hold_to(found.steps, budget)
+        try:
+            hold_to(found.steps, budget)
+        except OverBudget:
+            show(found, _home(job), as_json)
+            raise
         if run:
             found = _after(found, opened, table) if job is None else after_run(found, job, opened, values)
     if found.measured:
@@ -109,9 +113,7 @@ plan = click.Command(
             ["--cluster"], multiple=True, metavar="NAME=VALUE",
             help="What to plan for: machines=20 cores=16 memory=64GB reducers=400; else the engine's own.",
         ),
-        click.Option(["--max-moved"], metavar="SIZE", help="Exit with 5 where more bytes would be moved."),
-        click.Option(["--max-memory"], metavar="SIZE", help="Exit with 5 where a task would hold more bytes."),
-        click.Option(["--max-files"], metavar="N", help="Exit with 5 where more files would be written."),
+        *options.budget_options(),
         click.Option(["--run"], is_flag=True, help="Run it as well, and show what was measured beside the forecast."),
         json_option(),
     ],

@@ -10,10 +10,13 @@ import click
 
 from penstock.cli import config, job_files
 from penstock.cli.main import COMMANDS
-from penstock.cli.options import engine_option, settings_option
+from penstock.cli.options import budget_options, engine_option, settings_option
 
 if TYPE_CHECKING:
     from penstock.cli.progress import Watch
+    from penstock.engines.engine import Engine
+    from penstock.jobs.job import Job
+    from penstock.plans.plan import Plan
 
 __all__ = ["run"]
 
@@ -21,7 +24,7 @@ __all__ = ["run"]
 def _run(
     job: str, params: tuple[str, ...], select: tuple[str, ...], engine: str, settings: dict[str, Any], fresh: bool,
     wait: bool, explain: bool, as_json: bool, progress: str, lineage: str | None, metrics: str | None, quiet: bool,
-    verbose: bool,
+    verbose: bool, **most: str | None,
 ) -> None:  # fmt: skip
     from penstock.engines.engine import connect
     from penstock.jobs.run_folder import RunFolder
@@ -35,6 +38,7 @@ def _run(
         return
     from penstock.cli.progress import watching
     from penstock.cli.report import report
+    from penstock.plans.render import measured
 
     told = _told(lineage, metrics)
     intent = decided(declared, resume=not fresh, select=chosen, params=values)
@@ -47,19 +51,37 @@ def _run(
             click.echo(f"{declared.name}: nothing to do, all is as run {intent.last.id} left it", err=True)
         return
     try:
-        with watching("none" if quiet else progress) as watch, connect(engine, **settings) as opened:
-            shown = _all([watch, *told])
-            done = declared.run(opened, resume=not fresh, select=chosen, wait=wait, watch=shown, **values)
+        with connect(engine, **settings) as opened:
+            planned = _held_to(most, declared, opened, values) if any(most.values()) else None
+            with watching("none" if quiet else progress) as watch:
+                shown = _all([watch, *told])
+                done = declared.run(opened, resume=not fresh, select=chosen, wait=wait, watch=shown, **values)
     except KeyboardInterrupt:
         click.echo("stopped; what is done is kept, and the same command goes on from there", err=True)
         raise
     found = summary(RunFolder(done.folder)) | {"did": list(done.did)}
+    if planned:
+        planned = planned.beside_run(found)
+        found["forecast"] = planned.measured.to_json() if planned.measured else None
     if as_json:
         click.echo(json.dumps(found, indent=1, ensure_ascii=False, default=str))
     elif not quiet:
-        click.echo(report(found), err=True)
+        click.echo("\n".join([report(found), *(["", *measured(planned)] if planned else [])]), err=True)
     if done.status == "partial":
         raise click.exceptions.Exit(4)
+
+
+def _held_to(most: Mapping[str, str | None], job: Job, engine: Engine, values: Mapping[str, Any]) -> Plan:
+    """The plan of the job, if it is within the budget."""
+    from penstock.engines.engine import using
+    from penstock.plans.budget import budget_of, hold_to
+    from penstock.plans.plan import plan
+
+    budget = budget_of(**most)
+    with using(engine):
+        found = plan(job, **values)
+    hold_to(found.steps, budget)
+    return found
 
 
 def _told(lineage: str | None, metrics: str | None) -> list[Watch]:
@@ -122,6 +144,7 @@ run = click.Command(
         click.Option(["--explain"], is_flag=True, help="Say what would be done and why, and run nothing."),
         engine_option(),
         settings_option(),
+        *budget_options(),
         click.Option(["as_json", "--json"], is_flag=True, help="The summary as JSON, on stdout."),
         click.Option(
             ["--progress"], type=click.Choice(["auto", "plain", "json", "none"]), default="auto",

@@ -13,7 +13,7 @@ from penstock.forecasts.steps import Step
 if TYPE_CHECKING:
     from penstock.plans.plan import Plan
 
-__all__ = ["text"]
+__all__ = ["measured", "text"]
 
 KINDS = {"narrow": "narrow", "wide": "WIDE", "broadcast": "BROADCAST"}
 BAR = 40  # columns
@@ -28,7 +28,7 @@ def text(plan: Plan) -> str:
         _head(plan),
         _steps(plan),
         list(_moved(plan)),
-        list(_measured(plan)),
+        list(measured(plan)),
         list(_below(plan)),
         list(plan.advice),
     ]
@@ -115,7 +115,7 @@ def _moved(plan: Plan) -> Iterator[str]:
         yield f"    {others} more  {size(rest)}"
 
 
-def _measured(plan: Plan) -> Iterator[str]:
+def measured(plan: Plan) -> Iterator[str]:
     """Forecasts, and what the engine measured of the same, in its own unit."""
     whole = plan.measured
     if whole is None:
