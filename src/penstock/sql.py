@@ -180,7 +180,9 @@ def _parsed(sql: str, shown: str) -> exp.Query:
     try:
         tree = sqlglot.parse_one(sql, read="duckdb")
     except SqlglotError as error:
-        raise UsageError(f"this is not SQL: {_marked(error, shown)}", _complaint(error)) from error
+        marked = _marked(error, shown)
+        begin = "\n" if marked != shown else " "  # a caret stands where the line begins with the SQL
+        raise UsageError(f"this is not SQL:{begin}{marked}", _complaint(error)) from error
     if not isinstance(tree, exp.Query) or tree.args.get("into"):
         raise UsageError(f"this is not a query: {shown}", "write one SELECT; Penstock never changes what it reads")
     for node in list(tree.find_all(exp.Anonymous)):

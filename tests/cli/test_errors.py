@@ -21,7 +21,7 @@ WRONG = {
     "gzip of another name": (["where", "cut", "true"], "cut is compressed, which its name does not say", "pipe it in"),
     "wrong type": (["aggregate", "sales.csv", "x=sum(country)"], "needs numbers, and country is VARCHAR", "cast it"),
     "not a condition": (["where", "sales.csv", "amount"], "amount is no condition, it is BIGINT", "compare it"),
-    "not SQL": (["where", "sales.csv", "amount >"], "this is not SQL: amount >", ""),
+    "not SQL": (["where", "sales.csv", "amount >"], "this is not SQL:", ""),
     "no such function": (["where", "sales.csv", "nope(amount)"], "nope", "-v shows the SQL"),
     "unknown engine": (["top", "sales.csv", "--by", "at", "-e", "oracle"], 'engine target "oracle"', "local[4]"),
     "unknown setting": (["top", "sales.csv", "--by", "country", "--set", "wings=2"], "cannot open duckdb", "settings"),
