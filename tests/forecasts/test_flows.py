@@ -69,7 +69,6 @@ def test_what_a_filter_leaves(folder: Path, thin: None, where: str) -> None:
         assert found.mid == pytest.approx(real, rel=0.05)
 
 
-@pytest.mark.xfail(strict=True, raises=pa.ArrowInvalid, reason="a sample of no row group is no sample")
 def test_a_filter_that_leaves_no_row_group(folder: Path) -> None:
     """Where statistics rule all out, there are no rows."""
     assert rows(folder, "SELECT id FROM orders WHERE amount < 0") == (exact(0), 0)

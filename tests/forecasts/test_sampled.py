@@ -149,7 +149,6 @@ def test_a_column_that_a_file_has_not_is_null(tmp_path: Path) -> None:
     assert sorted(taken(source, "n", "t").rows["t"].to_pylist(), key=str) == [None, "b"]
 
 
-@pytest.mark.xfail(strict=True, reason="PyArrow 26 reads whole column chunks ahead unless it is told pre_buffer=False")
 def test_few_bytes_of_a_large_file_are_read(tmp_path: Path, frugal: None) -> None:
     """However many rows are wanted, columns of 16 MB are sampled by reading under 4 % of them, headers and all."""
     source = parquet(tmp_path, 1_000_000, group=100_000, compression="none", use_dictionary=False, data_page_size=8192)

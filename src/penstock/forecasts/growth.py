@@ -78,8 +78,9 @@ def grown(counts: Mapping[int, int], units: float, *, of: int = UNITS) -> float:
     seen = np.array([counts.get(times, 0) for times in range(1, of + 1)], float)
     if not seen.sum():
         return 0.0
-    if units <= of and units == int(units):
-        return _thinned(seen, int(units))
+    if 1 <= units <= of:
+        less, part = int(units), units - int(units)
+        return (1 - part) * _thinned(seen, less) + (part and part * _thinned(seen, less + 1))
     rarest = min(1e-4 / units, 0.5 / of)  # so rare that keys grow with the rows
     shares = np.exp(np.linspace(math.log(rarest), math.log(0.999), _SHARES))
     times = np.arange(1, of + 1)[:, None]
@@ -87,7 +88,16 @@ def grown(counts: Mapping[int, int], units: float, *, of: int = UNITS) -> float:
     chances = np.exp(ways + times * np.log(shares) + (of - times) * np.log1p(-shares))
     weights = 1 / np.sqrt(seen + 1)  # counts vary as their square roots
     keys = _fitted(chances * weights[:, None], seen * weights)
-    return max(float(seen.sum()) if units >= of else 0.0, float(keys @ -np.expm1(units * np.log1p(-shares))))
+
+    def told(of_units: float) -> float:
+        return float(keys @ -np.expm1(of_units * np.log1p(-shares)))
+
+    # Of what was seen, as it is told: the fit finds some per cent fewer keys than are in nearly all units.
+    return (
+        float(seen.sum()) * max(1.0, told(units) / told(of))
+        if units > of
+        else _thinned(seen, 1) * told(units) / told(1)
+    )
 
 
 def _thinned(seen: Array, units: int) -> float:

@@ -74,7 +74,7 @@ class Outline:
         if isinstance(node, Scan):
             yield self.scan(node, above)
         elif isinstance(node, Values):
-            yield Step("rows of the query", "narrow", rows=rows(node), how="values")
+            yield Step("rows of the query", "narrow", (), rows(node), NOTHING, "values")
         elif isinstance(node, Filter):
             asked = [each for each in node.conditions if not _is_presence(each)]
             if asked:

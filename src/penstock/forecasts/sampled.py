@@ -30,13 +30,15 @@ __all__ = ["ROW", "RUN", "THICK", "Sample", "sampled"]
 #: The hidden columns: which run a row is of, and its number among all rows of the sample.
 RUN, ROW = "run#0", "row#0"
 
+_MARKS = f'0::TINYINT AS "{RUN}", 0::BIGINT AS "{ROW}"'
+
 #: Rows of a sample that has to tell how many keys there are, at most and at least.
 THICK, LEAST_THICK = 1_000_000, 250_000
 SHORT_RUNS = 2
 #: Of the bytes of the source that a sample may read, and what it may read of small sources.
 SHARE, SMALL = 0.012, 24 << 20
-#: Of what is text: the bytes of a run, and of how many files lines are counted.
-TEXT, COUNTED = 2 << 20, 16
+#: Of what is text: the bytes of a run and of all, unpacked; of how many files at most; of how many lines are counted.
+TEXT, TEXTS, SPREAD, COUNTED = 2 << 20, 10 << 20, 5, 16
 
 
 class Sample(NamedTuple):
@@ -108,6 +110,9 @@ def _parquet(
     cluster: Cluster, wanted: int,
 ) -> Sample:  # fmt: skip
     tasks = list(_read_tasks(source, [file[0] for file in files], conditions, cluster))
+    if not tasks:  # statistics rule all out
+        nothing = ask(f"SELECT {', '.join([*(_typed(name, source.columns, set()) for name in names), _MARKS])} LIMIT 0")
+        return Sample(nothing, 0, exact(0), 1, 1)
     total = sum(task.rows or 0 for task in tasks)
     there = sum(file[1] for file in files)
     width = _width(tasks, names) if total else 1.0
@@ -179,10 +184,12 @@ def _read(groups: Sequence[Group], names: Sequence[str], limit: int, hive: Itera
         numbers = [group.number for group in groups if group.path == path]
         place = path.removeprefix("file://")
         files = filesystem(path) if is_remote(path) else None
-        with pq.ParquetFile(place, buffer_size=1 << 16, metadata=footer(path), filesystem=files) as file:
+        with pq.ParquetFile(
+            place, buffer_size=1 << 16, pre_buffer=False, metadata=footer(path), filesystem=files
+        ) as file:
             stored = set(file.schema_arrow.names)
             columns = [name for name in names if name in stored]
-            for batch in file.iter_batches(65_536, row_groups=numbers, columns=columns):
+            for batch in file.iter_batches(min(65_536, limit), row_groups=numbers, columns=columns):
                 part = batch.slice(0, limit)
                 limit -= part.num_rows
                 found.append(_with_folders(part, path, hive, set(names)))
@@ -208,10 +215,12 @@ def _with_folders(batch: Any, path: str, hive: Iterable[str], names: set[str]) -
 
 @functools.lru_cache(32)
 def _text(source: Source, files: tuple[File, ...], names: tuple[str, ...], cluster: Cluster) -> Sample | None:
-    """Lines of two files, read by the embedded engine as the whole is read; how many there are, from some more."""
-    runs, read_lines, whole = [], 0, len(files) <= 2
+    """Lines of some files, read by the embedded engine as the whole is read; how many there are, from some more."""
+    first = len(_lines(files[0][0], TEXT)[0]) if files else 0
+    some = _spread(files, min(SPREAD, max(2, TEXTS // max(1, first))))
+    runs, read_lines, whole = [], 0, len(files) == len(some)
     with tempfile.TemporaryDirectory(prefix="penstock-sample-") as folder:
-        for number, (path, _, _) in enumerate(_spread(files, 2)):
+        for number, (path, _, _) in enumerate(some):
             text, _, all_of_it = _lines(path, TEXT)
             whole &= all_of_it
             read_lines += text.count(b"\n")

@@ -65,16 +65,16 @@ def laid_out(table: pa.Table) -> tuple[Bytes, Any]:
     behind = starts + fixed
     for position, ((values, more), column) in enumerate(zip(columns, table.columns, strict=True)):
         place = first + 8 * position
+        absent = np.asarray(column.is_null().to_numpy())
         if more is None:
             _put(data, place, values.view(np.uint8).reshape(rows, 8))
         else:
             text, lengths, offsets = more
-            where = ((behind - starts - 4) << 32) | lengths
-            _put(data, place, np.where(lengths >= 0, where, 0).astype("<i8").view(np.uint8).reshape(rows, 8))
+            where = np.where(absent & (lengths == 0), 0, ((behind - starts - 4) << 32) | lengths)
+            _put(data, place, where.astype("<i8").view(np.uint8).reshape(rows, 8))
             _put_long(data, behind, text, offsets, lengths)
             behind = behind + _padded(lengths)
         if column.null_count:
-            absent = np.asarray(column.is_null().to_numpy())
             data[starts[absent] + 4 + position // 8] |= np.uint8(1 << position % 8)
     return data, bounds
 

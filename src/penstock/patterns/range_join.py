@@ -206,8 +206,11 @@ def _look(ranges: Table, kind: str) -> tuple[int, Cuts]:
     found = engine_of(ranges).batches(native(lambda _: look, t=ranges)).read_all().to_pylist()[0]
     cuts = found["cuts"] or []
     if kind == "VARCHAR":
-        listed = ", ".join(f"CAST(X'{cut}' AS STRING)" for cut in cuts)
-        return found["n"], Cuts(f"array({listed})", len(cuts))
+        texts = [bytes.fromhex(cut).decode("utf-8", "replace") for cut in cuts]
+        if not all(text.isalnum() and text.isascii() for text in texts):  # addresses are
+            listed = ", ".join(f"CAST(X'{cut}' AS STRING)" for cut in cuts)
+            return found["n"], Cuts(f"array({listed})", len(cuts))
+        cuts = texts
     # One literal: 4 095 of them, each with a cast, took 1.5 s to read and to spell.
     listed = f"split('{','.join(cuts)}', ',')"
     return found["n"], Cuts(f"CAST({listed} AS ARRAY<{sql.type_for(kind, 'spark')}>)", len(cuts))

@@ -8,6 +8,7 @@ import sqlglot
 from sqlglot import exp
 
 from penstock import sql
+from penstock.engines.asking import constant
 
 __all__ = ["parsed"]
 
@@ -32,7 +33,7 @@ def parsed(text: str) -> exp.Expr:
     if found:
         for call in list(query.find_all(exp.Anonymous)):
             if call.name == _NAME:
-                call.replace(exp.Var(this=found[int(call.expressions[0].name)]))
+                call.replace(exp.Var(this=constant(found[int(call.expressions[0].name)])))
     return query
 
 
