@@ -16,9 +16,12 @@ from sqlglot import exp
 
 import penstock as ps
 from penstock.engines.engine import Engine, Table
-from penstock.forecasts.cluster import Cluster
+from penstock.figures import exact
+from penstock.forecasts.cluster import Cluster, cluster_of
 from penstock.forecasts.scans import Condition, scanned
 from penstock.forecasts.sources import Source
+from penstock.forecasts.steps import Step
+from penstock.plans.advice import advice
 from penstock.plans.paper import Paper
 from penstock.trees.tree import Join, walk
 
@@ -225,3 +228,29 @@ def test_a_plan_prints_its_steps(duckdb_engine: Engine, lake: Path) -> None:
     )
     assert re.search(r"2  distinct k  WIDE +=7 +~\d+ B +\S+ +combined before it moves", text)
     assert "% is skipped" in text
+
+
+def test_a_cluster_has_the_cores_of_its_executors(spark_engine: Engine) -> None:
+    """Where no parallelism is set, it is what Spark takes: here of local[2]."""
+    assert cluster_of(None, spark_engine).cores == 2
+
+
+def test_a_plan_says_where_it_had_better_run(lake: Path) -> None:
+    """One machine beside a cluster of the machines that were described; nothing is advised of rows in memory."""
+    table = ps.aggregate(ps.read(str(lake)), "k", n="count(*)")
+
+    advised = ps.plan(table, cluster={"machines": 20, "cores": 16, "memory": "64GB"}).advice
+    of_memory = ps.plan(ps.aggregate(ps.adopt(pa.table({"k": [1, 2]})), "k", n="count(*)")).advice
+
+    assert [line.split(",")[0].strip("> ") for line in advised[1:4]] == ["duckdb", "spark", "mapreduce"]
+    assert "20 machines" in advised[2] and advised[4].startswith(" Stay on one machine.")
+    assert of_memory == ()
+
+
+def test_far_too_few_partitions_are_told() -> None:
+    """A shuffle of gigabytes into one partition: how many there should be, and what to set."""
+    step = Step("sort by a", "wide", ("a",), exact(10), exact(10 * 2**30), "every row moves")
+
+    said = advice([], [step], Cluster(cores=2, memory=0, reducers=1), None)
+
+    assert said[1] == " set spark.sql.shuffle.partitions=160, or --cluster reducers=160 to plan for that"

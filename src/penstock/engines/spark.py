@@ -237,8 +237,10 @@ class SparkEngine:
         return size_in(explained(table, "cost"))
 
     def setting(self, name: str) -> str | None:
-        """As the session has it."""
+        """As the session has it; the parallelism, where none is set, is that of its executors."""
         found: str | None = self.session.conf.get(name, None)
+        if found is None and name == "spark.default.parallelism" and (context := self._context()):
+            return str(context.defaultParallelism)
         return found
 
     def memory(self) -> int | None:

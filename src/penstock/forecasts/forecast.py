@@ -1,13 +1,12 @@
 """What crosses at each exchange of a tree: rows, bytes as Spark writes them, and what the largest task gets.
 
-The rows of one map task are combined, laid out and compressed as Spark would, each reducer's by themselves; then scaled
-to all tasks. What is compared with what was measured is Spark's "shuffle bytes written".
+How many rows there are is told by `crossings`, how large they are by `widths`. The bytes are what Spark measures as
+"shuffle bytes written".
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import sqlglot
 
@@ -16,22 +15,14 @@ from penstock.engines.asking import ask
 from penstock.errors import PenstockError
 from penstock.figures import NOTHING, UNKNOWN, Figure
 from penstock.forecasts.cluster import Cluster
-from penstock.forecasts.crossings import Rows, hashed, ordered, rows_of
+from penstock.forecasts.crossings import Rows, hashed, rows_of
 from penstock.forecasts.flow import TASK
 from penstock.forecasts.flows import Flows
-from penstock.forecasts.serialised import compressed, headers, laid_out
-from penstock.trees.registers import put_out
+from penstock.forecasts.widths import width_of
 from penstock.trees.tree import Exchange, Node
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["Crossing", "Forecast"]
 
-#: Rows that are laid out and compressed; fewer where there are lists and structs in them.
-LAID_OUT, NESTED = 12_000, 600
-#: Rows of a stream that are fewer compress worse.
-SHORTEST = 150
 #: Rows that are written as Parquet to see how large they are.
 WRITTEN = 50_000
 
@@ -45,13 +36,6 @@ class Crossing(NamedTuple):
     """What they take in memory, as rows of Spark."""
     heaviest: float = 0.0
     """The share of the rows that have the most frequent key, where each row moves."""
-
-
-class Width(NamedTuple):
-    """The bytes of a row."""
-
-    packed: float
-    unpacked: float
 
 
 class Forecast:
@@ -75,7 +59,7 @@ class Forecast:
             rows = rows_of(self.flows, exchange)
             if rows is None or rows.text is None:
                 return Crossing() if rows is None else Crossing(rows.total)
-            width = self._width(exchange, rows)
+            width = width_of(exchange, rows, self.reducers(exchange), self.cluster.codec)
             heaviest = self._heaviest(exchange, rows) if exchange.kind == "hash" and not exchange.combined else 0.0
         except (PenstockError, sqlglot.errors.SqlglotError):
             return Crossing()
@@ -112,43 +96,6 @@ class Forecast:
         pq.write_table(rows, into, compression="zstd")
         return flow.total.times(into.tell() / max(1, rows.num_rows), "sample")
 
-    def _width(self, exchange: Exchange, rows: Rows) -> Width:
-        """The bytes of a row, measured on the streams of some reducers of one task."""
-        there = rows.here
-        if there is None:
-            [there] = ask(f"SELECT count(*) AS n FROM ({rows.text})")["n"].to_pylist()
-        if not there:
-            return Width(0.0, 0.0)
-        reducers = self.reducers(exchange)
-        # As many streams as there will be, so that keys lie as far apart; fewer where they would be too short.
-        real = max(1.0, (rows.total.mid or there) / max(1.0, rows.flow.tasks)) / reducers
-        streams = max(1, round(there / min(real, max(there / reducers, SHORTEST))))
-        most = NESTED if rows.nested else LAID_OUT
-        wanted = max(1, min(streams, math.ceil(streams * most / there)))
-        stream = f"h % {streams}"
-        if exchange.kind == "range":
-            stream = f"ntile({streams}) OVER ({ordered(exchange.keys).strip()}) - 1"
-        chosen = _chosen(f"SELECT *, {stream} AS stream FROM ({rows.text})", wanted, most)
-        if chosen.num_rows < min(most, there) / 4:  # few keys: most streams are empty
-            stream = f"dense_rank() OVER (ORDER BY {stream}) - 1"
-            chosen = _chosen(f"SELECT *, {stream} AS stream FROM ({rows.text})", wanted, most)
-        numbers = chosen["stream"].to_pylist()
-        data, bounds = laid_out(put_out(chosen.drop_columns(["h", "place", "stream"]), rows.flow.reach))
-        flat = data.tobytes()
-        ends = [i for i in range(1, len(numbers) + 1) if i == len(numbers) or numbers[i] != numbers[i - 1]]
-        parts = [flat[bounds[start] : bounds[end]] for start, end in zip([0, *ends], ends, strict=False)]
-        unpacked = len(flat) / max(1, len(numbers))
-        if exchange.kind == "broadcast":
-            return Width(unpacked, unpacked)
-        codec = self.cluster.codec
-        packed = compressed(parts, codec) / max(1, len(numbers)) + headers(unpacked * real, codec) / max(1.0, real)
-        if rows.listed:
-            # Lists are as long as the rows of a group in a whole task are many; what stands beside them is not.
-            longer = (rows.flow.total.mid or 0.0) / (rows.total.mid or 1.0) / (rows.listed / there)
-            beside = len(laid_out(_emptied(chosen.drop_columns(["h", "place", "stream"])))[0]) / len(flat)
-            packed, unpacked = (each * (beside + (1 - beside) * longer) for each in (packed, unpacked))
-        return Width(packed, unpacked)
-
     def _heaviest(self, exchange: Exchange, rows: Rows) -> float:
         """The share of the most frequent key: its average in the runs of the sample, if it is in several of them.
 
@@ -165,19 +112,3 @@ class Forecast:
             f"SELECT max(share) AS share FROM (SELECT {share} AS share FROM shares GROUP BY h)"
         ).to_pylist()
         return float(found["share"] or 0.0)
-
-
-def _emptied(table: pa.Table) -> pa.Table:
-    """The same rows with nothing in their lists."""
-    import pyarrow as pa
-
-    for position, field in enumerate(table.schema):
-        if pa.types.is_list(field.type):
-            empty = pa.array([[]] * table.num_rows, field.type)
-            table = table.set_column(position, field.name, empty)
-    return table
-
-
-def _chosen(rows: str, streams: int, most: int) -> pa.Table:
-    """The rows of the first streams, each in its order."""
-    return ask(f"SELECT * FROM ({rows}) WHERE stream < {streams} ORDER BY stream, place LIMIT {4 * most}")

@@ -13,6 +13,7 @@ from penstock.engines.files import is_remote
 from penstock.estimates.estimate import Estimate, estimate
 from penstock.estimates.render import sides, verdict
 from penstock.estimates.spark_cluster import SHUFFLED
+from penstock.estimates.workload import CODECS, FORMATS
 from penstock.forecasts.cluster import Cluster
 from penstock.forecasts.sources import Source
 from penstock.forecasts.steps import Step
@@ -71,9 +72,9 @@ def _estimated(sources: Sequence[Source], steps: Sequence[Step], hardware: Mappi
 def _format(source: Source) -> str:
     """As estimates call it: with the codec of text."""
     ending = source.paths[0].rpartition(".")[2]
-    packed = {"gz": ".gz", "zst": ".zst"}.get(ending, "") if source.format in ("csv", "tsv", "json", "log") else ""
-    known = source.format if source.format in ("parquet", "orc", "avro", "arrow", "csv", "tsv", "json", "log") else ""
-    return f"{known or 'parquet'}{packed}"
+    text = source.format in ("csv", "tsv", "json", "log")
+    known = source.format if source.format in FORMATS else "parquet"  # which tables of Delta and Iceberg are
+    return f"{known}.{ending}" if text and ending in CODECS else known
 
 
 def _partitions(steps: Sequence[Step], cluster: Cluster) -> Iterator[str]:
