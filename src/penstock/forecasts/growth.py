@@ -14,7 +14,7 @@ keys).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,44 +22,31 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
-__all__ = ["GAPS", "NEAR", "UNITS", "grown", "occurrences"]
+__all__ = ["GAPS", "NEAR", "SPARSE", "UNITS", "grown", "stand_together"]
 
 UNITS = 64
-GAPS = (0, 1, 3, 7, 15)  # units
+GAPS = (0, 1, 3, 7, 15)  # units, less than which apart a key comes once; the least that leaves no more near than chance
 NEAR = 16  # units that are near each other
 SPARSE = 20  # units: what is in more of them is everywhere
 _SHARES = 90  # of units, that a key may be in, from the rarest that counts to all
 
 
-def occurrences(
-    keys: Iterable[tuple[int, Sequence[int], bool, int]], *, of: int = UNITS
-) -> dict[int, int]:  # fmt: skip
-    """How many keys come 1, 2, … times, where what stands together is one time: in a log, the clicks of a visit.
-
-    Units less than a gap apart are taken as one time, with the least of `GAPS` for which keys that come twice come as
-    often near each other as chance has it.
+def stand_together(near: int, apart: int, gap: int, *, of: int = UNITS) -> bool:
+    """Whether keys that come twice come near each other more often than chance has it.
 
     Args:
-        keys: Of keys that are alike: in how many units they are, how many times they come for each of `GAPS`, whether
-            the first and the last unit are `NEAR` apart or more; and how many keys that is.
+        near: How many come twice, less than `NEAR` units apart.
+        apart: How many come twice, further apart than that.
+        gap: Units that are no further apart than this count as one time.
         of: The units of the sample.
 
-    >>> occurrences([(1, [1, 1, 1, 1, 1], False, 500), (2, [2, 1, 1, 1, 1], False, 400), (2, [2] * 5, True, 70)])
-    {1: 900, 2: 70}
+    >>> stand_together(400, 70, 0), stand_together(50, 70, 0)
+    (True, False)
     """
-    known = list(keys)
-    for place, gap in enumerate(GAPS):
-        near = sum(n for units, times, far, n in known if units <= SPARSE and times[place] == 2 and not far)
-        apart = sum(n for units, times, far, n in known if units <= SPARSE and times[place] == 2 and far)
-        ways = [sum(of - distance for distance in range(*span)) for span in ((gap + 1, NEAR), (max(gap + 1, NEAR), of))]
-        expected = apart * ways[0] / ways[1]
-        if near <= expected + 3 * (expected**0.5 + 1):
-            break
-    found: dict[int, int] = {}
-    for units, times, _, n in known:
-        often = times[place] if units <= SPARSE else units
-        found[often] = found.get(often, 0) + n
-    return found
+    less = sum(of - distance for distance in range(gap + 1, NEAR))
+    more = sum(of - distance for distance in range(max(gap + 1, NEAR), of))
+    expected = apart * less / more
+    return near > expected + 3 * (math.sqrt(expected) + 1)
 
 
 def grown(counts: Mapping[int, int], units: float, *, of: int = UNITS) -> float:

@@ -11,7 +11,7 @@ from sqlglot import exp
 from penstock.engines.asking import ask, keep, let_go
 from penstock.figures import UNKNOWN, Figure, exact
 from penstock.forecasts.flow import PLACE, TASK, Flow
-from penstock.forecasts.growth import GAPS, NEAR, UNITS, grown, occurrences
+from penstock.forecasts.growth import GAPS, NEAR, SPARSE, UNITS, grown, stand_together
 from penstock.trees.spelled import spelled
 from penstock.trees.tree import Aggregate, Join, Node, Project, Scan, column
 
@@ -69,13 +69,21 @@ def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
 
 
 def _times(known: str, mask: str) -> dict[int, int]:
-    """How many keys are 1, 2, … times in the sample, of masks of the units that they are in."""
-    ends = ", ".join(f"bit_count(xor(m, m & {_before('m', gap)})) AS e{gap}" for gap in GAPS)
-    far = f"(m >> {NEAR}) >= m - (m & (m - 1))"
+    """How many keys come 1, 2, … times in the sample, of masks of the units that they are in.
+
+    What stands together is one time: in a log, the clicks of a visit. What is in many units is everywhere.
+    """
     masks = f"SELECT {mask}::UBIGINT AS m, n FROM {known} WHERE {mask} > 0"  # Arrow had them as decimals
-    counted = f"SELECT bit_count(m) AS units, {far} AS far, {ends}, n FROM ({masks})"
-    found = ask(f"SELECT * EXCLUDE (n), sum(n)::BIGINT AS n FROM ({counted}) GROUP BY ALL").to_pylist()
-    return occurrences([(row["units"], [row[f"e{gap}"] for gap in GAPS], row["far"], row["n"]) for row in found])
+    found: dict[tuple[int, bool], int] = {}
+    for gap in GAPS:
+        once = f"bit_count(xor(m, m & {_before('m', gap)}))"
+        times = f"CASE WHEN bit_count(m) > {SPARSE} THEN bit_count(m) ELSE {once} END"
+        far = f"times = 2 AND (m >> {NEAR}) >= m - (m & (m - 1))"
+        counted = f"SELECT {times} AS times, {far} AS far, sum(n)::BIGINT AS n FROM ({masks}) GROUP BY ALL"
+        found = {(row["times"], row["far"]): row["n"] for row in ask(counted).to_pylist()}
+        if not stand_together(found.get((2, False), 0), found.get((2, True), 0), gap):
+            break
+    return {times: found.get((times, False), 0) + found.get((times, True), 0) for times, _ in found}
 
 
 def _before(mask: str, gap: int) -> str:
