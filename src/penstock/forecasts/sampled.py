@@ -33,7 +33,7 @@ RUN, ROW = "run#0", "row#0"
 _MARKS = f'0::TINYINT AS "{RUN}", 0::BIGINT AS "{ROW}"'
 
 #: Rows of a sample that has to tell how many keys there are, at most and at least.
-THICK, LEAST_THICK = 1_000_000, 250_000
+THICK, LEAST_THICK = 500_000, 250_000
 SHORT_RUNS = 2
 #: Of the bytes of the source that a sample may read, and what it may read of small sources.
 SHARE, SMALL = 0.012, 24 << 20

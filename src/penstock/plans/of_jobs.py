@@ -9,7 +9,7 @@ from penstock import sql
 from penstock.amounts import bytes_of
 from penstock.engines.engine import using
 from penstock.engines.spark_files import arranged
-from penstock.errors import PenstockError, UsageError
+from penstock.errors import PenstockError
 from penstock.figures import NOTHING, UNKNOWN, Figure, exact
 from penstock.forecasts.outline import Outline
 from penstock.forecasts.steps import Step
@@ -96,7 +96,7 @@ class _OnPaper:
         given |= {parameter.name: self.values[parameter.name] for parameter in step.parameters}
         try:
             result = step.function(**given)
-        except (UsageError, PenstockError):
+        except PenstockError:
             raise
         except UnreadableError as error:
             return f"the plan does not understand {error}"
