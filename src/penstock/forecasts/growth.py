@@ -27,8 +27,8 @@ UNITS = 64
 GAPS = (0, 1, 3, 7, 15)  # units, less than which apart a key comes once; the least that leaves no more near than chance
 NEAR = 16  # units that are near each other
 SPARSE = 20  # units: what is in more of them is everywhere
-#: Shares of units that keys may be in. Many fit one sort of keys exactly (uniform ones: 1.00 with 90, 1.15 with 20) and,
-#: of all sorts of keys, the noise (zipf-like ones, half a million rows, six samples, told for 19 times as many:
+#: Shares of units that keys may be in. Many fit one sort of keys exactly (uniform ones: 1.00 with 90, 1.15 with 20),
+#: and of all sorts of keys the noise (zipf-like ones, half a million rows, six samples, told for 19 times as many:
 #: 0.89 to 1.45 of the truth with 90, 0.98 to 1.10 with 20).
 FINE, COARSE, PURE = 100, 22, 4
 RAREST = 1e-8  # so rare that such keys grow with the rows
