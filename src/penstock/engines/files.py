@@ -291,8 +291,7 @@ def _local(name: str) -> tuple[list[str], str]:
     path = Path(name)
     if path.is_dir():
         folder = str(path)
-        files = sorted(str(p) for p in path.rglob("*") if is_data(p.relative_to(path).as_posix()) and p.is_file())
-        if not files:
+        if not (files := _in_folder(path)):
             raise InputError(f"no data files in {name}", "the folder is empty, or holds only hidden files")
         return files, folder
     if path.exists():
@@ -304,6 +303,15 @@ def _local(name: str) -> tuple[list[str], str]:
             raise InputError(f"no file matches {name}", f"it was looked for in {Path.cwd()}")
         return files, root
     raise InputError(f"no such file: {name}", _nearest(path))
+
+
+def _in_folder(path: Path) -> list[str]:
+    """The data files of a folder, of one version: writers swap the whole folder, and may do so while it is listed."""
+    while True:
+        before = path.stat().st_ino
+        files = sorted(str(p) for p in path.rglob("*") if is_data(p.relative_to(path).as_posix()) and p.is_file())
+        if path.stat().st_ino == before:
+            return files
 
 
 def _before_magic(name: str) -> str:

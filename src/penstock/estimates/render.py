@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["lasting", "sides", "text", "verdict"]
 
 WIDE = 118
+MANY = 10_000  # times: too many to be worth a number
 _BASIS = {"exact": "known", "sample": "measured here", "model": "model"}
 
 
@@ -109,7 +110,7 @@ def verdict(found: Estimate) -> str:
     times = f"{apart:,.1f}" if apart < 10 else count(apart)
     above = f"Spark wins above about {digits(mid, 2)} of such a job ({least} - {most})"
     if found.work.bytes < mid:
-        return f"Stay on one machine. {above}, {times} times this."
+        return f"Stay on one machine. {above}{f', {times} times this' if apart < MANY else ''}."
     if not found.engines["duckdb"].fits:
         return f"One machine cannot hold it. {above}; this is {times} times that."
     return f"{above}; this is {times} times that."

@@ -254,15 +254,20 @@ def _called(key: exp.Expr, node: Node) -> str:
     return found.name if isinstance(found, exp.Column) else found.sql("duckdb", unsupported_level=ErrorLevel.IGNORE)
 
 
-def _origin(node: Node, name: str) -> tuple[str, bool]:
-    """What a column is called where it is made, and whether that is where it is read."""
+def _origin(node: Node, name: str, above: str = "") -> tuple[str, bool]:
+    """What a column is called where it is made, and whether that is where it is read.
+
+    An aggregate is called by its text where it is made; what it is called right above says more.
+    """
     if isinstance(node, Scan):
         return (node.names[name], True) if name in node.names else (display(name), False)
     if isinstance(node, (Project, Aggregate)):
         value = (node.made if isinstance(node, Project) else node.keys).get(name)
-        return _origin(node.child, value.name) if isinstance(value, exp.Column) else (display(name), False)
+        if isinstance(value, exp.Column):
+            return _origin(node.child, value.name, display(name))
+        return (above if isinstance(node, Aggregate) and above else display(name), False)
     below = [] if isinstance(node, Union) else [child for child in node.children if name in child.columns]
-    return _origin(below[0], name) if below else (display(name), False)
+    return _origin(below[0], name, above) if below else (display(name), False)
 
 
 def _is_presence(condition: exp.Expr) -> bool:
