@@ -24,7 +24,7 @@ demo: $(VENV)/.stamp-spark ## a day of clicks as a job: planned, run, killed hal
 	@$(BIN)/python examples/clickstream/demo.py --size $(SIZE)
 
 test: $(VENV)/.stamp-all+test ## the whole suite; Spark tests run wherever Java 17+ is found
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.stamp-all+test+lint ## ruff, mypy --strict, and a docstring on every test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/interrogate -q tests

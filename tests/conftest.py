@@ -41,7 +41,7 @@ os.environ["PYSPARK_SUBMIT_ARGS"] = f"--conf 'spark.executor.extraJavaOptions={S
 settings.register_profile("penstock", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("penstock")
 
-EXAMPLES = {"duckdb": 40, "spark": 4}  # a query costs about 20 ms on DuckDB, 0.3 s and more on Spark
+EXAMPLES = {"duckdb": 30, "spark": 3}  # a query costs about 20 ms on DuckDB, 0.3 s and more on Spark
 
 INSTALL_JAVA = "apt-get install openjdk-17-jre-headless"
 
