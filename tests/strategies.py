@@ -35,6 +35,12 @@ NAMES = [
     "order by",
 ]
 
+
+def in_turn(*names: str) -> list[tuple[str, str, str]]:
+    """Three names at a time, each of them once in every place."""
+    return [(names[i - 2], names[i - 1], names[i]) for i in range(len(names))]
+
+
 EPOCH = datetime(1970, 1, 1)
 
 
