@@ -240,7 +240,9 @@ def test_many_ranges_are_moved_instead_of_sent(table, monkeypatch):
 @pytest.mark.parametrize("how", ["inner", "left"])
 def test_no_plan_is_a_cross_product(engine, how):
     """Both plans meet by equalities or by sorting, also where a filter makes the engine expect few rows."""
-    left, right = engine.adopt(pa.table({"x": list(range(5000))})), engine.adopt(scattered(2000, 50, seed=1))
+    size = 5000 if engine.name == "duckdb" else 500  # Spark's optimiser computes rows in memory, one by one
+    left = engine.adopt(pa.table({"x": list(range(size))}))
+    right = engine.adopt(scattered(size * 2 // 5, 50, seed=1))
     result = ps.range_join(ps.where(left, "x % 2 = 0"), ps.where(right, "n % 2 = 0"), "x", "low", "high", how=how)
     plan = engine.explain(result).upper().replace("_", " ")
 

@@ -244,7 +244,4 @@ def _place(name: str, cuts: Cuts) -> str:
     if not cuts.number:
         return "0"
     steps = ", ".join(str(1 << bit) for bit in reversed(range(cuts.number.bit_length())))
-    search = f"aggregate(array({steps}), 0, (p, s) -> IF(get(c, p + s - 1) <= {name}, p + s, p))"
-    # Spark's optimiser computes rows in memory before it folds constants: the array once a row, not once a step (6.8 to
-    # 2.0 s for 5 000 values in 1 000 ranges).
-    return f"get(transform(array({cuts.text}), c -> {search}), 0)"
+    return f"aggregate(array({steps}), 0, (p, s) -> IF(get({cuts.text}, p + s - 1) <= {name}, p + s, p))"
