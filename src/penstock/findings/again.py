@@ -136,7 +136,7 @@ def _rows_of(exchange: Exchange) -> tuple[str, frozenset[str]] | None:
     keys = [origin(exchange.child, key.name) if isinstance(key, exp.Column) else None for key in exchange.keys]
     if not isinstance(at, Scan) or not keys or None in keys:
         return None
-    return repr(at.source), frozenset(found[1] for found in keys if found)
+    return repr(at.source), frozenset(found[0].names[found[1]] for found in keys if found)
 
 
 def _together(look: Look, exchanges: list[Exchange]) -> str:

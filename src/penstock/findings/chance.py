@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from penstock.findings.finding import Finding, Look
-from penstock.trees.lineage import expressions
-from penstock.trees.tree import Aggregate, Exchange, Filter, Limit, Node, Project, Sort, Union, references
+from penstock.trees.tree import Aggregate, Exchange, Filter, Limit, Node, Project, Sort, Union, expressions, references
 
 __all__ = ["left_to_chance"]
 

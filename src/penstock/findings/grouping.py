@@ -10,8 +10,8 @@ from sqlglot import exp
 from penstock.amounts import size
 from penstock.figures import Figure
 from penstock.findings.finding import Finding, Look, keys_of, matters
-from penstock.trees.lineage import called, expressions
-from penstock.trees.tree import Aggregate, Exchange, Node, Project, Union
+from penstock.trees.lineage import called
+from penstock.trees.tree import Aggregate, Exchange, Node, Project, Union, expressions
 
 __all__ = ["collected", "counted_exactly"]
 

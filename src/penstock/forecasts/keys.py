@@ -12,8 +12,9 @@ from penstock.engines.asking import ask, keep, let_go
 from penstock.figures import UNKNOWN, Figure, exact
 from penstock.forecasts.flow import PLACE, TASK, Flow
 from penstock.forecasts.growth import GAPS, NEAR, SPARSE, UNITS, grown, stand_together
+from penstock.trees.lineage import origin
 from penstock.trees.spelled import spelled
-from penstock.trees.tree import Aggregate, Join, Node, Project, Scan, column
+from penstock.trees.tree import Node, column
 
 if TYPE_CHECKING:
     from penstock.forecasts.flows import Flows
@@ -93,33 +94,10 @@ def _before(mask: str, gap: int) -> str:
 
 def in_files(flows: Flows, node: Node, keys: Sequence[exp.Expr]) -> float | None:
     """How many distinct keys there would be if no filter stood before."""
-    base = _base(node, keys[0].name) if len(keys) == 1 and isinstance(keys[0], exp.Column) else None
-    if base is None or base[0] is node:
+    if len(keys) != 1 or not isinstance(keys[0], exp.Column):
         return None
-    return flows.distinct(base[0], (column(base[1]),)).total.mid
-
-
-def _base(node: Node, name: str) -> tuple[Node, str] | None:
-    """The scan that a column comes from unchanged, and its name there."""
-    while True:
-        if isinstance(node, Scan):
-            return (node, name) if name in node.columns else None
-        if isinstance(node, Project):
-            value = node.made.get(name)
-            if not isinstance(value, exp.Column):
-                return None
-            node, name = node.child, value.name
-        elif isinstance(node, Aggregate):
-            value = node.keys.get(name)
-            if not isinstance(value, exp.Column):
-                return None
-            node, name = node.child, value.name
-        elif isinstance(node, Join):
-            node = node.left if name in node.left.columns else node.right
-        elif len(node.children) == 1 and name in node.children[0].columns:
-            node = node.children[0]
-        else:
-            return None
+    found = origin(node, keys[0].name)
+    return None if found is None or found[0] is node else flows.distinct(found[0], (column(found[1]),)).total.mid
 
 
 def _spread(keys: float, rows: float, tasks: float) -> float:

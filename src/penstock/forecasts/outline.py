@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel
 
 from penstock.figures import NOTHING, Figure, exact, total
 from penstock.forecasts.forecast import Crossing, Forecast
@@ -13,6 +12,7 @@ from penstock.forecasts.scans import Scan as Scanned
 from penstock.forecasts.scans import conditions_of, kept_paths, scanned
 from penstock.forecasts.sources import Source
 from penstock.forecasts.steps import Kind, Step
+from penstock.trees.lineage import called, is_presence, origin
 from penstock.trees.tree import (
     Aggregate,
     Exchange,
@@ -30,7 +30,6 @@ from penstock.trees.tree import (
     Values,
     Window,
     both,
-    display,
 )
 
 __all__ = ["Outline"]
@@ -76,7 +75,7 @@ class Outline:
         elif isinstance(node, Values):
             yield Step("rows of the query", "narrow", (), rows(node), NOTHING, "values")
         elif isinstance(node, Filter):
-            asked = [each for each in node.conditions if not _is_presence(each)]
+            asked = [each for each in node.conditions if not is_presence(each)]
             if asked:
                 yield self.step("filter", node, how=f"{len(asked)} condition{'s' * (len(asked) > 1)}")
         elif isinstance(node, Explode):
@@ -94,7 +93,7 @@ class Outline:
                 yield self.crossed(node, exchange)
             if not found and isinstance(node, (Aggregate, Window)) and not _is_told_elsewhere(node):
                 keys = node.keys.values() if isinstance(node, Aggregate) else node.by
-                name = _name(node, [_called(key, node) for key in keys])
+                name = _name(node, [called(key, node) for key in keys])
                 yield self.step(name, node, how="its rows lie together already")
 
     def step(self, name: str, node: Node, *, how: str = "") -> Step:
@@ -116,7 +115,7 @@ class Outline:
         """A join is one step, whatever of its sides crosses for it."""
         found = list(_exchanges(node))
         pairs = both(node)
-        keys = tuple(dict.fromkeys(_called(ours, node) for ours, _ in pairs))
+        keys = tuple(dict.fromkeys(called(ours, node) for ours, _ in pairs))
         name = f"{_HOW.get(node.how, '')}join"
         told = _told(node.label, [ours for ours, _ in pairs], node)
         if told or not pairs:
@@ -142,12 +141,11 @@ class Outline:
     def crossed(self, node: Node, exchange: Exchange) -> Step:
         """A wide step for an exchange, and what is done where the rows have met."""
         crossing: Crossing = self.forecast.crossing(exchange)
-        bare = [key.this if isinstance(key, exp.Ordered) else key for key in exchange.keys]
-        keys = tuple(_called(key, exchange) for key in bare)
+        keys = tuple(called(key, exchange) for key in exchange.keys)
         label: Label | None = getattr(node.why if isinstance(node, Exchange) else node, "label", None)
         name = _name(node, keys)
         if label and label.name not in PLAIN:
-            told = _told(label, bare, exchange)
+            told = _told(label, exchange.keys, exchange)
             name = f"{label.name} by {', '.join(told)}" if told else label.name
         how = "combined before it moves" if exchange.combined else "every row moves"
         rows = self.forecast.flows.rows(node) if exchange is _last(node) else self.met(exchange)
@@ -236,41 +234,10 @@ def _name(node: Node, keys: Sequence[str]) -> str:
 def _told(label: Label | None, keys: Sequence[exp.Expr], node: Node) -> list[str]:
     """The keys that a step is called by: a pattern's own columns say nothing to whoever called it."""
     named = label is None or label.name in PLAIN
-    told = [_called(key, node) for key in keys if named or _is_read(node, key)]
+    told = [called(key, node) for key in keys if named or _is_read(node, key)]
     return list(dict.fromkeys(told))
 
 
 def _is_read(node: Node, key: exp.Expr) -> bool:
-    return isinstance(key, exp.Column) and _origin(node, key.name)[1]
-
-
-def _called(key: exp.Expr, node: Node) -> str:
-    """A key as a person writes it: its columns by the names that they had first."""
-
-    def shown(each: exp.Expr) -> exp.Expr:
-        return exp.column(_origin(node, each.name)[0]) if isinstance(each, exp.Column) and "#" in each.name else each
-
-    found = key.copy().transform(shown, copy=False)
-    return found.name if isinstance(found, exp.Column) else found.sql("duckdb", unsupported_level=ErrorLevel.IGNORE)
-
-
-def _origin(node: Node, name: str, above: str = "") -> tuple[str, bool]:
-    """What a column is called where it is made, and whether that is where it is read.
-
-    An aggregate is called by its text where it is made; what it is called right above says more.
-    """
-    if isinstance(node, Scan):
-        return (node.names[name], True) if name in node.names else (display(name), False)
-    if isinstance(node, (Project, Aggregate)):
-        value = (node.made if isinstance(node, Project) else node.keys).get(name)
-        if isinstance(value, exp.Column):
-            return _origin(node.child, value.name, display(name))
-        return (above if isinstance(node, Aggregate) and above else display(name), False)
-    below = [] if isinstance(node, Union) else [child for child in node.children if name in child.columns]
-    return _origin(below[0], name, above) if below else (display(name), False)
-
-
-def _is_presence(condition: exp.Expr) -> bool:
-    """Whether a condition only says that something is not null, as joins do of their keys."""
-    bare = condition.unnest()
-    return isinstance(bare, exp.Not) and isinstance(bare.this.unnest(), exp.Is)
+    bare = key.this if isinstance(key, exp.Ordered) else key
+    return isinstance(bare, exp.Column) and origin(node, bare.name) is not None

@@ -17,7 +17,6 @@ from penstock.trees.tree import (
     Node,
     Project,
     Scan,
-    Shuffle,
     Sort,
     Union,
     Values,
@@ -27,24 +26,7 @@ from penstock.trees.tree import (
     substituted,
 )
 
-__all__ = ["called", "expressions", "is_presence", "origin", "resolved", "scans", "shape", "under"]
-
-
-def expressions(node: Node) -> list[exp.Expr]:
-    """What a node computes or decides by."""
-    if isinstance(node, Project):
-        return list(node.made.values())
-    if isinstance(node, Aggregate):
-        return [*node.keys.values(), *node.made.values()]
-    if isinstance(node, Window):
-        return [*node.by, *node.made.values()]
-    if isinstance(node, (Filter, Join)):
-        return list(node.conditions)
-    if isinstance(node, Sort):
-        return list(node.order)
-    if isinstance(node, (Exchange, Shuffle)):
-        return list(node.keys)
-    return [node.generator] if isinstance(node, Explode) else []
+__all__ = ["called", "is_presence", "origin", "resolved", "scans", "shape", "under"]
 
 
 def scans(node: Node) -> list[Scan]:
@@ -67,19 +49,37 @@ def under(node: Node) -> Iterator[Node]:
 
 
 def origin(node: Node, name: str) -> tuple[Scan, str] | None:
-    """The scan that a column comes from unchanged, and its name in the files."""
+    """The scan that a column comes from unchanged, and its name there."""
+    at, name, _ = _made(node, name)
+    return (at, name) if isinstance(at, Scan) and name in at.names else None
+
+
+def _made(node: Node, name: str) -> tuple[Node, str, str]:
+    """The node that a column is made in, what it is called there, and what it is called right above."""
+    above = name
     while not isinstance(node, Scan):
         if isinstance(node, (Project, Aggregate)):
             value = (node.made if isinstance(node, Project) else node.keys).get(name)
             if not isinstance(value, exp.Column):
-                return None
-            node, name = node.child, value.name
+                break
+            node, name, above = node.child, value.name, name
             continue
         below = [] if isinstance(node, Union) else [child for child in node.children if name in child.columns]
         if not below:
-            return None
+            break
         node = below[0]
-    return (node, node.names[name]) if name in node.names else None
+    return node, name, above
+
+
+def _named(node: Node, name: str) -> str:
+    """A column as a person calls it: by its name in the files, or where it is made.
+
+    An aggregate is called by its text where it is made; what it is called right above says more.
+    """
+    at, made, above = _made(node, name)
+    if isinstance(at, Scan) and made in at.names:
+        return at.names[made]
+    return display(above if isinstance(at, Aggregate) else made)
 
 
 def resolved(node: Node, expression: exp.Expr, until: type) -> tuple[Node, exp.Expr] | None:
@@ -94,13 +94,10 @@ def resolved(node: Node, expression: exp.Expr, until: type) -> tuple[Node, exp.E
 
 
 def called(key: exp.Expr, node: Node) -> str:
-    """An expression as a person writes it: columns by their names in the files, where they are of these."""
+    """An expression as a person writes it: its columns by the names that they had first."""
 
     def shown(each: exp.Expr) -> exp.Expr:
-        if isinstance(each, exp.Column) and "#" in each.name:
-            found = origin(node, each.name)
-            return exp.column(found[1] if found else display(each.name))
-        return each
+        return exp.column(_named(node, each.name)) if isinstance(each, exp.Column) and "#" in each.name else each
 
     bare = key.this if isinstance(key, exp.Ordered) else key
     found = bare.copy().transform(shown, copy=False)
