@@ -52,3 +52,34 @@ def test_a_signal_stops_the_work(tmp_path, monkeypatch, number):
     assert (process.returncode, out, err) == (128 + number, b"", b"interrupted\n")
     assert time.monotonic() - began < 10
     assert list(scratch.glob("penstock-*")) == []
+
+
+STUBBORN = """
+import time
+from pathlib import Path
+import penstock as ps
+
+job = ps.Job("stubborn")
+
+@job.sink("out.csv")
+def rows():
+    Path("begun").touch()
+    try:
+        for _ in range(600):
+            time.sleep(0.05)
+    except KeyboardInterrupt as error:
+        raise RuntimeError("what an engine makes of a signal") from error
+"""
+
+
+def test_a_signal_stops_a_plan():
+    """Ctrl-C ends planning with exit 130 and no plan, whatever the work at hand makes of it."""
+    Path("stubborn.py").write_text(STUBBORN)
+    process = started("plan", "stubborn.py", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not Path("begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out, err) == (128 + signal.SIGINT, b"", b"interrupted\n")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Protocol, TypeVar
 
-from penstock.threads import begun
+from penstock.threads import begun, stop
 
 __all__ = ["Watched", "attended"]
 
@@ -31,7 +31,7 @@ TO_STOP = 3.0  # that an engine has to notice that it was cancelled
 
 def attended(engine: Watched, work: Callable[[], T], *, task: str = "") -> T:
     """Do work that may take long. With a `task` a bar shows how far it is, where a person is looking."""
-    outcome, _ = begun(work, name="penstock-work")
+    outcome, thread = begun(work, name="penstock-work")
     try:
         wait([outcome], timeout=BEFORE_A_BAR)
         if task and sys.stderr.isatty() and sys.stdout.isatty():
@@ -40,6 +40,7 @@ def attended(engine: Watched, work: Callable[[], T], *, task: str = "") -> T:
     except BaseException:
         if not outcome.done():  # a signal, not a failure of the work
             engine.cancel()
+            stop(thread)  # where it is not the engine that is at work
             wait([outcome], timeout=TO_STOP)
         raise
 

@@ -48,7 +48,7 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
     import penstock as ps
     from penstock.cli.inputs import opened
     from penstock.cli.output import chosen
-    from penstock.cli.plan import show
+    from penstock.cli.plan import planned, show
 
     say = (lambda _: None) if options.quiet else _note
     printed = "" if options.plan or options.to_files else chosen(options.format)
@@ -64,10 +64,10 @@ def execute(work: Work, files: Sequence[str], options: Options) -> None:
         count: malformed.Count | None = None
         counting = inputs.format == "log" and not options.quiet
         if options.plan:
-            planned = apply(table)
-            show(ps.plan(planned))
+            result = apply(table)
+            show(planned(result, engine))
             if options.verbose:
-                click.echo(engine.explain(planned).rstrip())
+                click.echo(engine.explain(result).rstrip())
             return
         if options.to_files:
             _write(engine, apply(table), work, options, say)

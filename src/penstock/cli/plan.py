@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.jobs.job import Job
     from penstock.plans.plan import Plan
 
-__all__ = ["after_run", "plan", "show"]
+__all__ = ["plan", "planned", "show"]
 
 #: Where a project keeps what is known of its runs; a job may say another.
 HOME = Path(".penstock")
@@ -33,7 +33,6 @@ def _run(
 ) -> None:  # fmt: skip
     import penstock as ps
     from penstock.cli import job_files
-    from penstock.engines.engine import using
     from penstock.errors import OverBudget, UsageError
     from penstock.plans.budget import budget_of, hold_to
     from penstock.plans.history import remember
@@ -46,18 +45,30 @@ def _run(
     job, values = (job_files.load(what), job_files.parameters(params)) if is_job else (None, {})
     with ps.connect(engine, **settings) as opened:
         table = None if job else ps.query(what, t=ps.read(list(files), input_format, engine=opened, **reading))
-        with using(opened):
-            found = ps.plan(job or table, cluster=hardware, **values)
+        found = planned(job or table, opened, hardware, **values)
         try:
             hold_to(found.steps, budget)
         except OverBudget:
             show(found, _home(job), as_json)
             raise
         if run:
-            found = _after(found, opened, table) if job is None else after_run(found, job, opened, values)
+            found = _after(found, opened, table) if job is None else _after_job(found, opened, job, values)
     if found.measured:
         remember(_home(job), job.name if job else what, found.engine, found.measured)
     show(found, _home(job), as_json)
+
+
+def planned(of: Any, engine: Engine, cluster: Mapping[str, Any] | None = None, **values: Any) -> Plan:
+    """A plan, made beside this thread: what DuckDB makes of Ctrl-C would be taken for a sample that cannot be asked."""
+    from penstock.cli.attend import attended
+    from penstock.engines.engine import using
+    from penstock.plans.plan import plan
+
+    def work() -> Plan:
+        with using(engine):
+            return plan(of, cluster=cluster, **values)
+
+    return attended(engine, work, task="planning")
 
 
 def _after(found: Plan, engine: Engine, table: Any) -> Plan:
@@ -72,12 +83,12 @@ def _after(found: Plan, engine: Engine, table: Any) -> Plan:
     return found.beside(attended(engine, work, task="running"))
 
 
-def after_run(found: Plan, job: Job, engine: Engine, values: Mapping[str, Any], **how: Any) -> Plan:
+def _after_job(found: Plan, engine: Engine, job: Job, values: Mapping[str, Any]) -> Plan:
     """What a job did, as `penstock run` does it."""
     from penstock.jobs.run_folder import RunFolder
     from penstock.jobs.summary import summary
 
-    return found.beside_run(summary(RunFolder(job.run(engine, **how, **values).folder)))
+    return found.beside_run(summary(RunFolder(job.run(engine, **values).folder)))
 
 
 def _home(job: Job | None) -> Path:

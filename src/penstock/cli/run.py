@@ -73,13 +73,11 @@ def _run(
 
 def _held_to(most: Mapping[str, str | None], job: Job, engine: Engine, values: Mapping[str, Any]) -> Plan:
     """The plan of the job, if it is within the budget."""
-    from penstock.engines.engine import using
+    from penstock.cli.plan import planned
     from penstock.plans.budget import budget_of, hold_to
-    from penstock.plans.plan import plan
 
     budget = budget_of(**most)
-    with using(engine):
-        found = plan(job, **values)
+    found = planned(job, engine, **values)
     hold_to(found.steps, budget)
     return found
 

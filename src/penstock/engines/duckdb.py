@@ -80,10 +80,9 @@ class DuckDBEngine:
         spelled = _TARGET.fullmatch(target)
         if spelled is None:
             raise UsageError(f'unknown engine target "{target}"', 'write "duckdb" or "duckdb:///file.db"')
-        path = spelled[1] or ":memory:"
         config: dict[str, Any] = {_SETTINGS.get(key, key): str(value) for key, value in settings.items()}
         try:
-            connection = duckdb.connect(path, config=config)
+            connection = duckdb.connect(spelled[1] or ":memory:", config=config)
         except duckdb.Error as error:
             what = f"cannot open {target}: {_first_line(error)}"
             raise UsageError(what, "check the path and the settings") from error
@@ -392,7 +391,8 @@ def _ours(error: duckdb.Error | OSError, step: str, statement: Any) -> PenstockE
     if told := file_errors.explained(message):
         return told
     if isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
-        return UsageError(what, shown)
+        near = re.search(r"Candidate bindings: (.+)", message)
+        return UsageError(what, f"is it one of these? {near[1]}" if near else shown)
     if message.startswith("IO Error"):
         return InputError(what, "the file may be cut short or not of the format that its name says")
     if message.startswith("Out of Memory Error"):
