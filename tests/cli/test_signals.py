@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,7 @@ def test_a_signal_stops_the_work(tmp_path, monkeypatch, number):
     monkeypatch.setenv("TMPDIR", str(scratch))
     with Path("few.csv").open("rb") as file:
         process = started("query", ENDLESS, "-", "-q", stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 30
-    while not list(scratch.glob("penstock-*/stdin")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    _until(process, lambda: any(scratch.glob("penstock-*/stdin")))
     time.sleep(1.0)  # from the spooled file to the running query
     assert process.poll() is None
     began = time.monotonic()
@@ -61,7 +60,7 @@ import penstock as ps
 
 job = ps.Job("stubborn")
 
-@job.sink("out.csv")
+@job.source
 def rows():
     Path("begun").touch()
     try:
@@ -69,6 +68,10 @@ def rows():
             time.sleep(0.05)
     except KeyboardInterrupt as error:
         raise RuntimeError("what an engine makes of a signal") from error
+
+@job.sink("out.csv")
+def out(rows):
+    return rows
 """
 
 
@@ -76,10 +79,17 @@ def test_a_signal_stops_a_plan():
     """Ctrl-C ends planning with exit 130 and no plan, whatever the work at hand makes of it."""
     Path("stubborn.py").write_text(STUBBORN)
     process = started("plan", "stubborn.py", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 30
-    while not Path("begun").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    _until(process, Path("begun").exists)
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
 
     assert (process.returncode, out, err) == (128 + signal.SIGINT, b"", b"interrupted\n")
+
+
+def _until(process: subprocess.Popen[bytes], seen: Callable[[], bool]) -> None:
+    """Wait for what a process is to do before it is stopped."""
+    deadline = time.monotonic() + 30
+    while not seen():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
