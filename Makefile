@@ -23,7 +23,11 @@ comma := ,
 demo: $(VENV)/.stamp-spark ## a day of clicks as a job: planned, run, killed half-way, resumed (SIZE=300MB)
 	@$(BIN)/python examples/clickstream/demo.py --size $(SIZE)
 
-test: $(VENV)/.stamp-all+test ## the whole suite; Spark tests run wherever Java 17+ is found
+# Java is optional: without it there is no archive, and Spark's tests are skipped.
+$(VENV)/spark-classes.jsa: $(VENV)/.stamp-all+test
+	@$(BIN)/python tests/jvm.py
+
+test: $(VENV)/.stamp-all+test $(VENV)/spark-classes.jsa ## the whole suite; Spark tests run wherever Java 17+ is found
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.stamp-all+test+lint ## ruff, mypy --strict, and a docstring on every test

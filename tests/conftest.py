@@ -9,12 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import random
-import re
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import jvm
 import penstock as ps
 from clusters import Cluster, standalone
 from penstock.engines.engine import Engine, Table
@@ -31,19 +28,13 @@ from penstock.engines.engine import Engine, Table
 os.environ["TZ"] = "Pacific/Chatham"
 time.tzset()
 
-# Spark's JVMs live for seconds to minutes here. Of one that had used 343 s, 141 had gone into compiling for a longer
-# life, and 28 into G1. So: no second compiler, one thread that collects; 0.5 of the time, at starts as well as later.
-SHORT_LIFE = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m"
-os.environ["SPARK_SUBMIT_OPTS"] = os.environ["SPARK_DAEMON_JAVA_OPTS"] = SHORT_LIFE
-os.environ["PYSPARK_SUBMIT_ARGS"] = f"--conf 'spark.executor.extraJavaOptions={SHORT_LIFE}' pyspark-shell"
+jvm.set_for_life()
 
 # The same examples in every run, so that a red run is red again; Spark's first query of a kind takes a second or more.
 settings.register_profile("penstock", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("penstock")
 
 EXAMPLES = {"duckdb": 30, "spark": 3}  # a query costs about 20 ms on DuckDB, 0.3 s and more on Spark
-
-INSTALL_JAVA = "apt-get install openjdk-17-jre-headless"
 
 
 # -- engines -----------------------------------------------------------------------------------------------------------
@@ -149,7 +140,7 @@ OTHER_ENGINES: dict[str, list[tuple[str, dict[str, Any]]]] = {"duckdb": [("duckd
 @pytest.fixture(scope="session")
 def java() -> None:
     """Java 17 or newer; where it is missing, what needs it is skipped, and fails in CI."""
-    if (complaint := _java_missing()) is None:
+    if (complaint := jvm.missing()) is None:
         return
     if os.environ.get("CI") == "true":
         pytest.fail(complaint, pytrace=False)
@@ -163,19 +154,6 @@ def cluster(java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
         yield running
 
 
-@functools.cache
-def _java_missing() -> str | None:
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
-    if not java or not Path(java).exists():
-        return f"Spark needs Java 17 or newer and there is none: {INSTALL_JAVA}"
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
-    if version and int(version[1]) >= 17:
-        return None
-    return f"Spark needs Java 17 or newer, {java} is {said.splitlines()[0] if said else 'silent'}: {INSTALL_JAVA}"
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The cluster's tests first: they are the longest, and the last file must not keep one process waiting."""
     items.sort(key=lambda item: "cluster" not in getattr(item, "fixturenames", ()))
@@ -183,7 +161,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly that half of the tests did not run, and what to type."""
-    skipped = [report for report in terminalreporter.stats.get("skipped", []) if INSTALL_JAVA in str(report.longrepr)]
+    skipped = [
+        report for report in terminalreporter.stats.get("skipped", []) if jvm.INSTALL_JAVA in str(report.longrepr)
+    ]
     if skipped:
         terminalreporter.section("SPARK WAS NOT TESTED", sep="!", red=True, bold=True)
-        terminalreporter.line(f"{len(skipped)} tests were skipped. {_java_missing()}", red=True, bold=True)
+        terminalreporter.line(f"{len(skipped)} tests were skipped. {jvm.missing()}", red=True, bold=True)

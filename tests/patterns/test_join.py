@@ -91,9 +91,10 @@ def test_nan_meets_nan_and_zeros_meet(table, how, strategy):
     assert_tables_equal(ps.join(table(left), table(right), ["x", "y"], how=how, strategy=strategy), expected)
 
 
-@pytest.mark.parametrize("strategy", ["shuffle", "skew"])
 @pytest.mark.parametrize("how", HOWS)
-@pytest.mark.parametrize("heavy", ["left", "right", "both", "alone"])
+@pytest.mark.parametrize(
+    ("heavy", "strategy"), [*((heavy, "skew") for heavy in ("left", "right", "both", "alone")), ("both", "shuffle")]
+)
 def test_heavy_keys_change_nothing(table, heavy, how, strategy):
     """A key with most rows of either side or both, met or alone, beside nulls and light keys, gives the same rows."""
     hot = {"left": (60, 2), "right": (2, 60), "both": (60, 30), "alone": (60, 0)}[heavy]
@@ -105,14 +106,20 @@ def test_heavy_keys_change_nothing(table, heavy, how, strategy):
     assert_tables_equal(ps.join(table(left), table(right), ["k", "s"], how=how, strategy=strategy), expected)
 
 
-@pytest.mark.parametrize("name", ["l", "r", "t", "l0", "r0", "l_salt", "copied", "salts", "k0", "left_side", "heavy"])
-@pytest.mark.parametrize("strategy", ["shuffle", "skew"])
-def test_no_column_name_is_taken(table, name, strategy):
-    """Names that the join might use inside itself are free for keys and other columns."""
-    left, right = [{name: 1, "x": 2}] * 30 + [{name: 3, "x": 2}], [{"k": 1, name: 5}]
-    expected = oracles.join(left, right, {name: "k"}, ((name, "x"), ("k", name)), "left")
+INSIDE = ["l", "r", "t", "l0", "r0", "l_salt", "copied", "salts", "k0", "left_side", "heavy"]
 
-    assert_tables_equal(ps.join(table(left), table(right), {name: "k"}, how="left", strategy=strategy), expected)
+
+@pytest.mark.parametrize("keys", [1, 2, 5, len(INSIDE)])
+@pytest.mark.parametrize("strategy", ["shuffle", "skew"])
+def test_no_column_name_is_taken(table, keys, strategy):
+    """Names that the join might use inside itself are free for keys, of one side or both, and for other columns."""
+    names = [*INSIDE[-keys:], *INSIDE[:-keys]]  # the first are keys
+    left = [dict.fromkeys(names, value) for value in [1] * 30 + [3]]
+    right = [dict.fromkeys(INSIDE, 1), dict.fromkeys(INSIDE, 5)]
+    on = dict(zip(names[:keys], reversed(names[-keys:]), strict=True))
+    expected = oracles.join(left, right, on, (names, INSIDE), "left")
+
+    assert_tables_equal(ps.join(table(left), table(right), on, how="left", strategy=strategy), expected)
 
 
 def test_numbers_of_unlike_width_meet(table):
