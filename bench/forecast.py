@@ -100,9 +100,8 @@ def forgotten() -> None:
     """As a new process would begin: with no footer and no sample in memory."""
     from penstock.forecasts import sampled, sources
 
-    sources._footer.cache_clear()
-    sampled._parquet.cache_clear()
-    sampled._text.cache_clear()
+    for kept in (sources._footer, sampled._read_tasks, sampled._parquet_rows, sampled._text):
+        kept.cache_clear()
 
 
 def measure(engine: Any, made: Made, run: Callable[[Any], None]) -> dict[str, Any]:

@@ -27,9 +27,9 @@ KINDS = {"n": "BIGINT", "k": "BIGINT", "t": "VARCHAR"}
 def frugal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is read of a file of a few MB is a share of it, as of one of 2 GB and more; nothing is remembered."""
     monkeypatch.setattr(room, "SMALL", 0)
-    room._parquet.cache_clear()
+    room._parquet_rows.cache_clear()
     yield
-    room._parquet.cache_clear()
+    room._parquet_rows.cache_clear()
 
 
 def numbers(start: int, end: int) -> pa.Table:
@@ -104,7 +104,7 @@ def test_the_same_sample_twice(tmp_path: Path) -> None:
     """Nothing hangs on chance, whether a sample is remembered or not."""
     source = parquet(tmp_path, 100_000)
     first = taken(source, "n", "t")
-    room._parquet.cache_clear()
+    room._parquet_rows.cache_clear()
 
     assert taken(source, "n", "t").rows == first.rows
     assert taken(source, "n", "t").rows is taken(source, "n", "t").rows

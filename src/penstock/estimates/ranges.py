@@ -54,9 +54,11 @@ def over(number: Number, *divisors: Number) -> Figure:
 
 
 def _around(mid: float, factors: list[tuple[float, float, float]], basis: Any) -> Figure:
-    apart = [(of[1] / of[0], of[2] / of[1]) for of in factors if of[0] > 0]
-    down, up = (exp(sqrt(sum(log(each[side]) ** 2 for each in apart))) for side in (0, 1))
-    return Figure(_plain(mid / down), _plain(mid), _plain(mid * up), basis)
+    down = up = 0.0
+    for low, middle, high in factors:
+        if 0 < low < high:
+            down, up = down + log(middle / low) ** 2, up + log(high / middle) ** 2
+    return Figure(_plain(mid / exp(sqrt(down))), _plain(mid), _plain(mid * exp(sqrt(up))), basis)
 
 
 def _plain(number: float) -> float:

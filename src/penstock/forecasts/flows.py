@@ -21,6 +21,7 @@ from penstock.forecasts.joined import joined
 from penstock.forecasts.keys import Distinct, counted, share_of
 from penstock.forecasts.sampled import THICK, sampled
 from penstock.forecasts.scans import Condition, conditions_of, kept_paths
+from penstock.trees.lineage import is_presence
 from penstock.trees.spelled import spelled
 from penstock.trees.tree import (
     Aggregate,
@@ -63,8 +64,9 @@ class Flows:
         self.cluster, self.moved = cluster, moved
         self._known: dict[tuple[int, int], Flow | None] = {}
         self._kept: list[Node] = []  # so that no other node gets the number of one that is known
-        self._names: list[str] = []
-        weakref.finalize(self, let_go, self._names)
+        self._names: dict[int, str] = {}
+        self._answers: dict[str, pa.Table] = {}
+        weakref.finalize(self, lambda names: let_go(names.values()), self._names)
         self._distinct: dict[tuple[int, tuple[str, ...]], Distinct] = {}
         self._looked: dict[Any, tuple[tuple[str, ...], int]] = {}
 
@@ -92,9 +94,10 @@ class Flows:
         return UNKNOWN if found is None else found.total
 
     def _keep(self, rows: pa.Table) -> str:
-        """Rows that questions are asked about as long as this is there."""
-        self._names.append(keep(rows))
-        return self._names[-1]
+        """Rows that questions are asked about as long as this is there; the same rows under the same name."""
+        if id(rows) not in self._names:
+            self._names[id(rows)] = keep(rows)
+        return self._names[id(rows)]
 
     # -- operators ----------------------------------------------------------------------------------------------------
 
@@ -178,6 +181,10 @@ class Flows:
         if below is None:
             return None
         where = " AND ".join(f"({self._condition(condition, node)})" for condition in node.conditions)
+        if all(map(is_presence, node.conditions)):  # mostly all are there, and copying them takes longer than a look
+            [there] = ask(f"SELECT count(*) AS n FROM ({below.text}) WHERE {where}")["n"].to_pylist()
+            if there == below.taken:
+                return below
         return self._thinned(below._replace(text=f"SELECT * FROM ({below.text}) WHERE {where}"))
 
     def _condition(self, condition: exp.Expr, node: Filter) -> str:
@@ -191,7 +198,9 @@ class Flows:
 
     def held(self, flow: Flow) -> Flow:
         """The same rows in memory: what is above may ask for them more than once."""
-        rows = ask(flow.text)
+        if flow.text not in self._answers:  # a thicker sample of what is small is the same one
+            self._answers[flow.text] = ask(flow.text)
+        rows = self._answers[flow.text]
         return flow._replace(text=f"SELECT * FROM {self._keep(rows)}", taken=rows.num_rows)
 
     def _thinned(self, flow: Flow) -> Flow:

@@ -102,13 +102,14 @@ class Forecast:
         A key that is in one run only is where it is because the rows lie in its order: those rows are all there are.
         """
         flow = rows.flow
-        share = f"sum(n) / {flow.taken if flow.whole else flow.total.mid or flow.taken}"
+        share, several = f"sum(n) / {flow.taken if flow.whole else flow.total.mid or flow.taken}", ""
         if not flow.whole:
-            share = f"CASE WHEN count(*) > 1 THEN sum(share) / (SELECT count(DISTINCT run) FROM runs) ELSE {share} END"
+            several = "HAVING count(*) > 1"  # a key that came once is not heavy
+            share = f"CASE WHEN count(*) > 1 THEN sum(n / rows) / (SELECT count(*) FROM runs) ELSE {share} END"
         [found] = ask(
             f"WITH rows AS (SELECT {TASK} AS run, {hashed(exchange)} AS h FROM ({flow.text})), "
-            "runs AS (SELECT run, h, count(*) AS n FROM rows GROUP BY ALL), "
-            "shares AS (SELECT h, n, n / sum(n) OVER (PARTITION BY run) AS share FROM runs) "
-            f"SELECT max(share) AS share FROM (SELECT {share} AS share FROM shares GROUP BY h)"
+            "runs AS (SELECT run, count(*) AS rows FROM rows GROUP BY ALL), "
+            f"keys AS (SELECT run, h, count(*) AS n FROM rows GROUP BY ALL {several}) "
+            f"SELECT max(share) AS share FROM (SELECT {share} AS share FROM keys JOIN runs USING (run) GROUP BY h)"
         ).to_pylist()
         return float(found["share"] or 0.0)

@@ -107,7 +107,7 @@ def _given(
         for ours, theirs in zip(main_keys, other_keys, strict=True)
         if isinstance(theirs, exp.Column)
     }
-    names = [name for name in node.columns if name in _columns_of(node, other is not main, main_keys)]
+    names = [name for name in node.columns if name in _columns_of(node, main_keys)]
     own = [name for name in node.columns if name not in names]
     shown = [f"m.{sql.quote(name)}" for name in names]
     shown += [f"{equal[name]} AS {sql.quote(name)}" if name in equal else f"o.{sql.quote(name)}" for name in own]
@@ -128,7 +128,7 @@ def _few(flow: Flow, rows: int) -> Flow:
     )
 
 
-def _columns_of(node: Join, _: bool, main_keys: Sequence[exp.Expr]) -> set[str]:
+def _columns_of(node: Join, main_keys: Sequence[exp.Expr]) -> set[str]:
     """The columns of the side that leads."""
     sides = (set(node.left.columns), set(node.right.columns))
     return sides[0] if references(*main_keys) <= sides[0] else sides[1]

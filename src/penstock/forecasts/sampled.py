@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,6 +36,7 @@ _MARKS = f'0::TINYINT AS "{RUN}", 0::BIGINT AS "{ROW}"'
 #: Rows of a sample that has to tell how many keys there are, at most and at least.
 THICK, LEAST_THICK = 500_000, 250_000
 SHORT_RUNS = 2
+AT_ONCE = 4  # row groups
 #: Of the bytes of the source that a sample may read, and what it may read of small sources.
 SHARE, SMALL = 0.012, 24 << 20
 #: Of what is text: the bytes of a run and of all, unpacked; of how many files at most; of how many lines are counted.
@@ -104,40 +106,46 @@ def _in_memory(source: Source, names: Sequence[str], cluster: Cluster, wanted: i
 # -- Parquet ----------------------------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(32)
 def _parquet(
     source: Source, files: tuple[File, ...], names: tuple[str, ...], conditions: tuple[Condition, ...],
     cluster: Cluster, wanted: int,
 ) -> Sample:  # fmt: skip
-    tasks = list(_read_tasks(source, [file[0] for file in files], conditions, cluster))
+    tasks = _read_tasks(source, files, conditions, cluster)
     if not tasks:  # statistics rule all out
         nothing = ask(f"SELECT {', '.join([*(_typed(name, source.columns, set()) for name in names), _MARKS])} LIMIT 0")
         return Sample(nothing, 0, exact(0), 1, 1)
     total = sum(task.rows or 0 for task in tasks)
     there = sum(file[1] for file in files)
     width = _width(tasks, names) if total else 1.0
-    if wanted >= THICK:  # a twelfth of the rows tells of all of them
-        wanted = min(wanted, max(LEAST_THICK, total // 12))
-    wanted = max(1_000, min(wanted, int(max(SMALL, SHARE * there) / width)))
-    if total <= wanted * 5 // 4:
-        runs, limits = [list(task.groups) for task in tasks], [total] * len(tasks)
-    else:
-        runs, limits = _runs(tasks, wanted)
-    data = [_read(groups, names, limit, source.hive) for groups, limit in zip(runs, limits, strict=True) if groups]
-    return _sample(source, names, data, exact(total), len(tasks))
+    wanted = min(wanted, max(LEAST_THICK, total // 12))  # a twelfth of the rows tells of all of them
+    return _parquet_rows(source, tasks, names, max(1_000, min(wanted, int(max(SMALL, SHARE * there) / width))))
 
 
+@functools.lru_cache(32)
+def _parquet_rows(source: Source, tasks: tuple[Piece, ...], names: tuple[str, ...], wanted: int) -> Sample:
+    """About so many rows, of row groups that are read side by side: that took 0.6 of the time on two cores."""
+    total = sum(task.rows or 0 for task in tasks)
+    every = total <= wanted * 5 // 4
+    runs = [[(group, group.rows or 0) for group in task.groups] for task in tasks] if every else _runs(tasks, wanted)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        read = [[pool.submit(_read, *part, names, source.hive) for part in run] for run in runs if run]
+        found = [_joined(part.result() for part in run) for run in read]
+    return _sample(source, names, found, exact(total), len(tasks))
+
+
+@functools.lru_cache(32)
 def _read_tasks(
-    source: Source, paths: Sequence[str], conditions: Sequence[Condition], cluster: Cluster
-) -> Iterator[Piece]:
+    source: Source, files: tuple[File, ...], conditions: tuple[Condition, ...], cluster: Cluster
+) -> tuple[Piece, ...]:
     """The map tasks, with the row groups that their statistics do not rule out."""
-    for task in pieces(source, paths, cluster):
-        kept = tuple(
+    kept = (
+        Piece(tuple(
             group for group in task.groups
-            if all(may_hold(footer(group.path).row_group(group.number), condition) for condition in conditions)
-        )  # fmt: skip
-        if kept:
-            yield Piece(kept)
+            if group.rows and all(may_hold(footer(group.path).row_group(group.number), condition) for condition in conditions)
+        ))
+        for task in pieces(source, [file[0] for file in files], cluster)
+    )  # fmt: skip
+    return tuple(task for task in kept if task.groups)
 
 
 def _width(tasks: Sequence[Piece], names: Sequence[str]) -> float:
@@ -149,64 +157,61 @@ def _width(tasks: Sequence[Piece], names: Sequence[str]) -> float:
     return max(0.1, size / max(1, int(found.num_rows)))
 
 
-def _runs(tasks: Sequence[Piece], wanted: int) -> tuple[list[list[Group]], list[int]]:
+Part = tuple[Group, int]
+"""A row group, and how many of its rows, from the first."""
+
+
+def _runs(tasks: Sequence[Piece], wanted: int) -> list[list[Part]]:
     """A long run from the beginning of a task in the middle, and short ones elsewhere."""
     short = max(2_000, wanted // 16)
-    middle = len(tasks) // 2
-    long_run = _enough(tasks[middle].groups, wanted - SHORT_RUNS * short)
-    runs, limits = [long_run], [wanted - SHORT_RUNS * short]
-    rest = [group for task in tasks for group in task.groups if group not in long_run]
-    for part in range(SHORT_RUNS):
-        if rest:
-            place = (2 * part + 1) * len(rest) // (2 * SHORT_RUNS)
-            runs.append([rest[place]])
-            limits.append(short)
-    return runs, limits
+    long_run = list(_enough(tasks[len(tasks) // 2].groups, wanted - SHORT_RUNS * short))
+    taken = {group for group, _ in long_run}
+    rest = [group for task in tasks for group in task.groups if group not in taken]
+    places = [(2 * part + 1) * len(rest) // (2 * SHORT_RUNS) for part in range(SHORT_RUNS)] if rest else []
+    return [long_run, *([(rest[place], min(short, rest[place].rows or 0))] for place in places)]
 
 
-def _enough(groups: Iterable[Group], rows: int) -> list[Group]:
-    found: list[Group] = []
+def _enough(groups: Iterable[Group], rows: int) -> Iterator[Part]:
     for group in groups:
         if rows <= 0:
             break
-        found.append(group)
+        yield group, min(rows, group.rows or 0)
         rows -= group.rows or 0
-    return found
 
 
-def _read(groups: Sequence[Group], names: Sequence[str], limit: int, hive: Iterable[str]) -> pa.Table:
-    """The first rows of some row groups, in order. Pages are read as they are needed, not whole row groups."""
+def _read(group: Group, limit: int, names: Sequence[str], hive: Iterable[str]) -> pa.Table:
+    """The first rows of a row group. Pages are read as they are needed, not whole row groups."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    found: list[pa.Table] = []
-    for path in dict.fromkeys(group.path for group in groups):
-        numbers = [group.number for group in groups if group.path == path]
-        place = path.removeprefix("file://")
-        files = filesystem(path) if is_remote(path) else None
-        with pq.ParquetFile(
-            place, buffer_size=1 << 16, pre_buffer=False, metadata=footer(path), filesystem=files
-        ) as file:
-            stored = set(file.schema_arrow.names)
-            columns = [name for name in names if name in stored]
-            for batch in file.iter_batches(min(65_536, limit), row_groups=numbers, columns=columns):
-                part = batch.slice(0, limit)
-                limit -= part.num_rows
-                found.append(_with_folders(part, path, hive, set(names)))
-                if limit <= 0:
-                    return pa.concat_tables(found, promote_options="permissive")
-    return pa.concat_tables(found, promote_options="permissive")
+    path = group.path
+    place, files = path.removeprefix("file://"), filesystem(path) if is_remote(path) else None
+    with pq.ParquetFile(place, buffer_size=1 << 16, pre_buffer=False, metadata=footer(path), filesystem=files) as file:
+        stored = set(file.schema_arrow.names)
+        columns = [name for name in names if name in stored]
+        found, left = list[pa.RecordBatch](), limit
+        for batch in file.iter_batches(min(65_536, max(1, limit)), row_groups=[group.number], columns=columns):
+            found.append(batch.slice(0, left))
+            left -= found[-1].num_rows
+            if left <= 0:
+                break
+    return _with_folders(pa.Table.from_batches(found), path, hive, set(names))
 
 
-def _with_folders(batch: Any, path: str, hive: Iterable[str], names: set[str]) -> pa.Table:
-    """A batch with the columns that its folders spell, as text."""
+def _joined(parts: Iterable[pa.Table]) -> pa.Table:
     import pyarrow as pa
 
-    table = pa.Table.from_batches([batch])
+    return pa.concat_tables(parts, promote_options="permissive")
+
+
+def _with_folders(table: pa.Table, path: str, hive: Iterable[str], names: set[str]) -> pa.Table:
+    """Rows with the columns that their folders spell, as text."""
+    import pyarrow as pa
+
     values = partition_of(path)
     for name in hive:
         if name in names:
-            table = table.append_column(name, pa.array([values.get(name)] * batch.num_rows, pa.string()))
+            table = table.append_column(name, pa.array([values.get(name)] * table.num_rows, pa.string()))
     return table
 
 
@@ -267,25 +272,30 @@ def _lines_in(files: Sequence[File]) -> float:
 
 
 def _sample(source: Source, names: Sequence[str], runs: Sequence[Any], total: Figure, tasks: int) -> Sample:
+    import numpy as np
     import pyarrow as pa
 
-    numbered = [run.append_column(RUN, _repeated(i, run.num_rows)) for i, run in enumerate(runs)]
-    data = pa.concat_tables(numbered, promote_options="permissive")
-    stored = set(data.column_names)
-    columns = ", ".join(_typed(name, source.columns, stored) for name in names)
-    stored_rows = keep(data)
-    rows = ask(f'SELECT {columns}{columns and ", "}"{RUN}", row_number() OVER () - 1 AS "{ROW}" FROM {stored_rows}')
-    let_go([stored_rows])
-    return Sample(rows, data.num_rows, total, max(1, tasks), max(1, runs[0].num_rows))
+    numbered = [run.append_column(RUN, _array(pa.int8(), bytes([i]) * run.num_rows)) for i, run in enumerate(runs)]
+    rows = _joined(numbered)
+    rows = rows.append_column(ROW, _array(pa.int64(), np.arange(rows.num_rows)))
+    found = keep(rows)
+    stored = {row["column_name"]: row["column_type"] for row in ask(f"DESCRIBE {found}").to_pylist()}
+    if all(stored.get(name) == source.columns[name] for name in names):  # as Parquet has them, mostly
+        rows = rows.select([*names, RUN, ROW])
+    else:
+        columns = "".join(f"{_typed(name, source.columns, stored)}, " for name in names)
+        rows = ask(f'SELECT {columns}"{RUN}", "{ROW}" FROM {found}')
+    let_go([found])
+    return Sample(rows, rows.num_rows, total, max(1, tasks), max(1, runs[0].num_rows))
 
 
-def _repeated(number: int, times: int) -> pa.Array:
-    """Of bytes: pa.array and pa.scalar import pandas, where there is one, which takes half a second."""
+def _array(kind: Any, values: Any) -> pa.Array:
+    """From its buffer: pa.array and pa.scalar import pandas, where there is one, which takes half a second."""
     import pyarrow as pa
 
-    return pa.Array.from_buffers(pa.int8(), times, [None, pa.py_buffer(bytes([number]) * times)])
+    return pa.Array.from_buffers(kind, memoryview(values).nbytes // (kind.bit_width // 8), [None, pa.py_buffer(values)])
 
 
-def _typed(name: str, columns: Columns, stored: set[str]) -> str:
+def _typed(name: str, columns: Columns, stored: Container[str]) -> str:
     value = sql.quote(name) if name in stored else "NULL"
     return f"TRY_CAST({value} AS {columns[name]}) AS {sql.quote(name)}"
