@@ -138,13 +138,13 @@ def _read_tasks(
     source: Source, files: tuple[File, ...], conditions: tuple[Condition, ...], cluster: Cluster
 ) -> tuple[Piece, ...]:
     """The map tasks, with the row groups that their statistics do not rule out."""
-    kept = (
-        Piece(tuple(
-            group for group in task.groups
-            if group.rows and all(may_hold(footer(group.path).row_group(group.number), condition) for condition in conditions)
-        ))
-        for task in pieces(source, [file[0] for file in files], cluster)
-    )  # fmt: skip
+
+    def may_be_read(group: Group) -> bool:
+        told = footer(group.path).row_group(group.number)
+        return bool(group.rows) and all(may_hold(told, condition) for condition in conditions)
+
+    tasks = pieces(source, [file[0] for file in files], cluster)
+    kept = (Piece(tuple(filter(may_be_read, task.groups))) for task in tasks)
     return tuple(task for task in kept if task.groups)
 
 
