@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pyarrow as pa
 import pytest
 
@@ -32,12 +34,22 @@ def test_a_buffer_is_words_of_ten_registers() -> None:
     assert set(found.schema.types) == {pa.int64()}
 
 
-@pytest.mark.parametrize(("seen", "full"), [(0, 0), (50, 49), (512, 324), (100_000, 512)])
+@pytest.mark.parametrize(("seen", "full"), [(0, 0), (50, 48), (512, 329), (100_000, 520)])
 def test_registers_fill_as_values_come(seen: int, full: int) -> None:
-    """Of so many values, about as many registers are not zero as chance fills: n (1 - exp(-values / n))."""
-    [row] = words(seen).to_pylist()
+    """Of so many values, about as many registers are not zero as chance fills: n (1 - exp(-values / 512)) of 520."""
+    found = [filled(row) for row in words(*[seen] * 40).to_pylist()]
 
-    assert filled(row) == pytest.approx(full, rel=0.1, abs=3)
+    assert sum(found) / len(found) == pytest.approx(full, rel=0.05)
+
+
+def test_ranks_halve() -> None:
+    """The registers that are at most k are exp(-values / n / 2^k) of all: of ranks, each next one is half as frequent."""
+    rows = words(*[1024] * 40).to_pylist()
+    ranks = [word >> 6 * place & 63 for row in rows for name, word in row.items() if name != "k" for place in range(10)]
+
+    for most in range(1, 8):
+        share = sum(rank <= most for rank in ranks) / len(ranks)
+        assert share == pytest.approx(math.exp(-2 / 2**most), abs=0.015)
 
 
 def test_a_task_sees_more_values_than_a_sample() -> None:

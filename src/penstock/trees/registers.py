@@ -35,11 +35,11 @@ def put_out(table: pa.Table, times: float = 1.0) -> pa.Table:
         seen = times * np.array([value[0] for value in table[name].to_pylist()], float)
         registers = int(table[name][0].as_py()[1])
         words = registers // 10 + 1
-        # The values that fall on a register, and the highest of as many geometric numbers.
-        fallen = chance.poisson((seen / registers)[:, None], (len(seen), 10 * words))
-        rank = chance.random(fallen.shape) ** (1 / np.maximum(fallen, 1))
-        values = np.clip(np.ceil(-np.log2(np.maximum(1 - rank, 2.0**-50))), 1, 63).astype(np.uint64)
-        values[fallen == 0] = 0
+        # A register keeps the highest rank among the x values that fall on it, and half of all have each next one. So
+        # it is at most k with the chance exp(-x / 2^k), as the exponent of x over an exponential number is.
+        waited = chance.standard_exponential((len(seen), 10 * words), np.float32)
+        with np.errstate(divide="ignore"):
+            values = np.clip(np.ceil(np.log2((seen / registers)[:, None] / waited)), 0, 63).astype(np.uint64)
         packed = (values.reshape(len(seen), words, 10) << (6 * np.arange(10, dtype=np.uint64))).sum(axis=2)
         table = table.drop_columns([name])
         for position in range(words):
