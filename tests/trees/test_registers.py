@@ -43,7 +43,7 @@ def test_registers_fill_as_values_come(seen: int, full: int) -> None:
 
 
 def test_ranks_halve() -> None:
-    """The registers that are at most k are exp(-values / n / 2^k) of all: of ranks, each next one is half as frequent."""
+    """The registers that are at most k are exp(-values / 512 / 2^k) of all: each next rank is half as frequent."""
     rows = words(*[1024] * 40).to_pylist()
     ranks = [word >> 6 * place & 63 for row in rows for name, word in row.items() if name != "k" for place in range(10)]
 
