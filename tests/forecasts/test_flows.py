@@ -103,6 +103,16 @@ def test_what_a_join_gives(folder: Path, thin: None, query: str) -> None:
     assert found.low <= real <= found.high
 
 
+def test_what_is_left_over_of_the_same_rows(folder: Path, thin: None) -> None:
+    """Rows that are divided in two and put together again have each key once, so that a join with them adds none."""
+    large, small = "SELECT id FROM orders WHERE amount >= 300", "SELECT DISTINCT id FROM orders"
+    again = f"{large} UNION ALL SELECT a.id FROM ({small}) AS a ANTI JOIN ({large}) AS b ON a.id = b.id"
+    found, real = rows(folder, f"SELECT o.amount FROM orders AS o LEFT JOIN ({again}) AS x ON o.id = x.id")
+
+    assert real == ROWS
+    assert found.mid == pytest.approx(real, rel=0.05)
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -1,7 +1,8 @@
 """Samples that meet.
 
 A join of two samples would find hardly anything. So unless one side is there whole, each row of the larger side is
-given one row of the other's sample, the same to all rows of its key, with the chance that its key is there at all.
+given one row of the other's sample, the same to all rows of its key, with the chance that its key is there at all. But
+whether a key is among others that come of the same rows, as what is left over is asked, their samples tell themselves.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from penstock import sql
+from penstock.engines.asking import ask
 from penstock.figures import Figure
 from penstock.forecasts.flow import HIDDEN, PLACE, TASK, Flow, part_of
 from penstock.forecasts.keys import in_files
@@ -25,18 +27,31 @@ __all__ = ["joined"]
 
 #: Pairs of rows that are tried where nothing has to be equal.
 PAIRS = 4_000_000
+#: Keys of which a sample has so small a part, and that holds most of another's, are not there by chance.
+SMALL, MOST = 0.25, 0.5
 
 
 def joined(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow | None:
     """The flow out of a join."""
-    whole = right.whole or (left.whole and node.how in ("inner", "cross", "right"))
+    whole = right.whole or (left.whole and node.how in ("inner", "cross", "right")) or _of_the_same(node, left, right)
     return _met(flows, node, left, right) if whole or not both(node) else _supposed(flows, node, left, right)
+
+
+def _of_the_same(node: Join, left: Flow, right: Flow) -> bool:
+    """Whether two samples are of the same rows: most keys of the one are in the other, more than chance has it."""
+    if node.how not in ("semi", "anti") or not both(node) or right.taken > SMALL * (right.total.mid or 0.0):
+        return False
+    ours, theirs = (f"hash({', '.join(map(spelled, side))})" for side in zip(*both(node), strict=True))
+    [met] = ask(f"SELECT count(*) AS n FROM ({left.text}) WHERE {ours} IN (SELECT {theirs} FROM ({right.text}))")[
+        "n"
+    ].to_pylist()
+    return bool(met > MOST * left.taken)
 
 
 def _met(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow:
     """A real join: of a sample with a side that is there whole."""
     pairs = both(node)
-    if not pairs and left.taken * right.taken > 4_000_000:
+    if not pairs and left.taken * right.taken > PAIRS:
         left, right = (_few(flow, 2_000) for flow in (left, right))
     main, other = (left, right) if right.whole or not left.whole else (right, left)
     how = {"cross": "CROSS", "semi": "SEMI", "anti": "ANTI"}.get(node.how, node.how.upper())
@@ -52,7 +67,9 @@ def _met(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow:
         hidden = f"0 AS {TASK}, row_number() OVER () AS {PLACE}"
     text = f"SELECT {columns}{hidden} FROM ({text})"
     met = flows.held(main._replace(text=text, whole=left.whole and right.whole))
-    scale = 1.0 if other.whole else (other.total.mid or other.taken) / max(1, other.taken)
+    scale = (
+        1.0 if other.whole or node.how in ("semi", "anti") else (other.total.mid or other.taken) / max(1, other.taken)
+    )
     return met._replace(total=part_of(main.total, met.taken * scale, main.taken, met.whole))
 
 

@@ -40,7 +40,7 @@ AT_ONCE = 4  # row groups
 #: Of the bytes of the source that a sample may read, and what it may read of small sources.
 SHARE, SMALL = 0.012, 24 << 20
 #: Of what is text: the bytes of a run and of all, unpacked; of how many files at most; of how many lines are counted.
-TEXT, TEXTS, SPREAD, COUNTED = 2 << 20, 10 << 20, 5, 16
+TEXT, TEXTS, SPREAD, COUNTED = 2 << 20, 24 << 20, 12, 16
 
 
 class Sample(NamedTuple):
