@@ -98,9 +98,9 @@ def tpch_tables() -> Path:
 
 def forgotten() -> None:
     """As a new process would begin: with no footer and no sample in memory."""
-    from penstock.forecasts import sampled, sources
+    from penstock.forecasts import parquet_samples, sources, text_samples
 
-    for kept in (sources._footer, sampled._read_tasks, sampled._parquet_rows, sampled._text):
+    for kept in (sources._footer, parquet_samples._read_tasks, parquet_samples._rows, text_samples.of_text):
         kept.cache_clear()
 
 

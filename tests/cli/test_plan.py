@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.forecasts import sampled
+from penstock.forecasts import text_samples
 
 TOTALS = "SELECT country, sum(amount) AS total FROM t GROUP BY country"
 JOB = """
@@ -134,7 +134,7 @@ def test_other_budgets(penstock, budget, said):
 
 def test_a_format_without_statistics(penstock, monkeypatch):
     """Of a large csv.gz rows are estimated and never said to be exact; where nothing is known there is a `?`."""
-    monkeypatch.setattr(sampled, "TEXT", 1 << 16)
+    monkeypatch.setattr(text_samples, "TEXT", 1 << 16)
     lines = (f"{n % 7},page {n * 7919 % 100_003}\n" for n in range(60_000))
     Path("big.csv.gz").write_bytes(gzip.compress(("k,url\n" + "".join(lines)).encode(), 1))
 

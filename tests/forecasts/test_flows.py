@@ -10,7 +10,7 @@ import pytest
 
 import penstock as ps
 from penstock.figures import UNKNOWN, Figure, exact
-from penstock.forecasts import flows, sampled
+from penstock.forecasts import flows, parquet_samples
 from penstock.forecasts.cluster import Cluster
 from penstock.forecasts.sources import Source
 from penstock.optimising.optimise import optimised
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def thin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples of a tenth of the rows, or a fifth where there are many keys."""
     monkeypatch.setattr(flows, "NARROW", 40_000)
-    monkeypatch.setattr(sampled, "LEAST_THICK", 80_000)
+    monkeypatch.setattr(parquet_samples, "LEAST_THICK", 80_000)
 
 
 def told(table: PaperTable) -> Figure:
@@ -149,7 +149,7 @@ def test_what_is_exact(folder: Path, query: str, known: Figure) -> None:
 
 def test_a_table_that_cannot_be_sampled() -> None:
     """Nothing is known of it nor of what is made of it."""
-    table = Paper(CLUSTER)._scan(Source("rows.orc", {"k": "BIGINT"}, None, "orc", ()))
+    table = Paper(CLUSTER)._scan(Source("rows", {"k": "BIGINT"}, None, "iceberg", ()))
 
     assert told(table) == UNKNOWN
     assert told(table.engine.query("SELECT k FROM t WHERE k > 1", {"t": table})) == UNKNOWN

@@ -9,12 +9,13 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.orc
 import pytest
 
 import penstock as ps
+from penstock.engines import iceberg_files
 from penstock.engines.engine import Engine
-from penstock.forecasts import flows, sampled
+from penstock.figures import exact
+from penstock.forecasts import flows, parquet_samples
 from penstock.plans.plan import Plan
 from spark_exchanges import planned
 
@@ -37,7 +38,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def thin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples of a tenth of the rows, or a fifth where there are many keys."""
     monkeypatch.setattr(flows, "NARROW", 40_000)
-    monkeypatch.setattr(sampled, "LEAST_THICK", 80_000)
+    monkeypatch.setattr(parquet_samples, "LEAST_THICK", 80_000)
 
 
 @pytest.fixture
@@ -103,11 +104,23 @@ def test_every_figure_has_a_range_and_a_basis(thin: None, events: Path, query: s
             assert figure["low"] == figure["mid"] == figure["high"]
 
 
-def test_what_cannot_be_sampled_is_not_known(tmp_path: Path) -> None:
-    """A format that has to be read whole: its plan says `?`, and how many rows come out only where that is plain."""
-    pa.orc.write_table(pa.table({"k": [1, 2, 2]}), tmp_path / "rows.orc")
+@pytest.mark.parametrize("format", ["delta", "iceberg"])
+def test_a_table_with_a_log_is_its_files(tmp_path: Path, format: str) -> None:
+    """Of its Parquet files, also of what stands in the names of their folders alone, as much is known as of others."""
+    rows = ps.adopt(pa.table({"k": [1, 2, 2, 2], "day": ["a b", "a b", "c", "c"]}))
+    ps.write(rows, tmp_path / "lake", format=format, partition_by="day" if format == "delta" else ())
 
-    found = ps.plan("SELECT k, count(*) AS n FROM t GROUP BY k", t=ps.read(str(tmp_path / "rows.orc")))
+    found = ps.plan(ps.aggregate(ps.read(str(tmp_path / "lake"), format), ["day", "k"], n="count(*)"))
+
+    assert [(step.rows, step.scan and step.scan.rows) for step in found.steps] == [(exact(4), 4), (exact(3), None)]
+
+
+def test_what_cannot_be_sampled_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the files do not tell all: the plan says `?`, and how many rows come out only where that is plain."""
+    ps.write(ps.adopt(pa.table({"k": [1, 2, 2]})), tmp_path / "lake", format="iceberg")
+    monkeypatch.setattr(iceberg_files, "parquet_files", lambda paths: [])  # as where rows are deleted in other files
+
+    found = ps.plan("SELECT k, count(*) AS n FROM t GROUP BY k", t=ps.read(str(tmp_path / "lake"), "iceberg"))
 
     assert [(step.rows.mid, step.moved_bytes.mid) for step in found.steps] == [(None, 0), (None, None)]
     assert str(found).count("?") >= 3

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.figures import exact
-from penstock.forecasts import flows, sampled
+from penstock.forecasts import flows, parquet_samples
 from penstock.forecasts.cluster import Cluster
 from penstock.forecasts.keys import Distinct
 from penstock.forecasts.sources import Source, pieces
@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def thin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples of a tenth of the rows, or a fifth where there are many keys."""
     monkeypatch.setattr(flows, "NARROW", 40_000)
-    monkeypatch.setattr(sampled, "LEAST_THICK", 80_000)
+    monkeypatch.setattr(parquet_samples, "LEAST_THICK", 80_000)
 
 
 def counted(table: PaperTable, *keys: str) -> Distinct:
@@ -107,7 +107,7 @@ def test_keys_of_a_table_that_is_there_whole(folder: Path) -> None:
 
 def test_nothing_is_known_of_keys() -> None:
     """Of a table that cannot be sampled neither are its keys known."""
-    source = Source("rows.orc", {"k": "BIGINT"}, None, "orc", ())
+    source = Source("rows", {"k": "BIGINT"}, None, "iceberg", ())
     table = Paper(CLUSTER)._scan(source)
 
     assert counted(table, "k") == Distinct()

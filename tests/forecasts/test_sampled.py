@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
 
 from penstock.figures import exact
-from penstock.forecasts import sampled as room
+from penstock.forecasts import parquet_samples, text_samples
 from penstock.forecasts.cluster import Cluster
-from penstock.forecasts.sampled import ROW, RUN, Sample, sampled
+from penstock.forecasts.sample import ROW, RUN, Sample
+from penstock.forecasts.sampled import sampled
 from penstock.forecasts.scans import Condition
 from penstock.forecasts.sources import Source
 
@@ -26,10 +29,10 @@ KINDS = {"n": "BIGINT", "k": "BIGINT", "t": "VARCHAR"}
 @pytest.fixture
 def frugal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is read of a file of a few MB is a share of it, as of one of 2 GB and more; nothing is remembered."""
-    monkeypatch.setattr(room, "SMALL", 0)
-    room._parquet_rows.cache_clear()
+    monkeypatch.setattr(parquet_samples, "SMALL", 0)
+    parquet_samples._rows.cache_clear()
     yield
-    room._parquet_rows.cache_clear()
+    parquet_samples._rows.cache_clear()
 
 
 def numbers(start: int, end: int) -> pa.Table:
@@ -104,7 +107,7 @@ def test_the_same_sample_twice(tmp_path: Path) -> None:
     """Nothing hangs on chance, whether a sample is remembered or not."""
     source = parquet(tmp_path, 100_000)
     first = taken(source, "n", "t")
-    room._parquet_rows.cache_clear()
+    parquet_samples._rows.cache_clear()
 
     assert taken(source, "n", "t").rows == first.rows
     assert taken(source, "n", "t").rows is taken(source, "n", "t").rows
@@ -167,13 +170,51 @@ def test_rows_of_no_column(tmp_path: Path) -> None:
     assert taken(parquet(tmp_path, 100)).rows.column_names == [RUN, ROW]
 
 
+# -- Arrow, ORC, Avro -------------------------------------------------------------------------------------------------
+
+
+def blocks(folder: Path, format: str, rows: int) -> Source:
+    """One file of numbers, in blocks."""
+    file = folder / f"numbers.{format}"
+    table = numbers(0, rows)
+    if format == "orc":
+        pa.orc.write_table(table, file)
+    elif format == "arrow":
+        with pa.OSFile(str(file), "wb") as into, pa.ipc.new_file(into, table.schema) as writer:
+            writer.write_table(table, max_chunksize=5_000)
+    else:
+        fields = [{"name": name, "type": kind} for name, kind in (("n", "long"), ("k", "long"), ("t", "string"))]
+        with file.open("wb") as into:
+            fastavro.writer(into, {"type": "record", "name": "row", "fields": fields}, table.to_pylist())
+    return Source("numbers", KINDS, file.stat().st_size, format, (str(file),))
+
+
+@pytest.mark.parametrize("format", ["arrow", "orc", "avro"])
+def test_the_first_blocks_tell_of_a_file(tmp_path: Path, format: str) -> None:
+    """So many rows as are wanted are read, of the columns that are; how many there are is known, or told from them."""
+    found = taken(blocks(tmp_path, format, 100_000), "n", "t")
+
+    assert found.rows["n"].to_pylist() == list(range(10_000))
+    assert found.rows["t"].to_pylist()[:101:50] == ["0", "50", "0"]
+    assert (found.whole, found.total.basis) == (False, "exact" if format == "orc" else "sample")
+    assert found.total.mid == pytest.approx(100_000, rel=0.1)
+
+
+@pytest.mark.parametrize("format", ["arrow", "orc", "avro"])
+def test_small_blocks_are_all_read(tmp_path: Path, format: str) -> None:
+    """Then the rows are counted."""
+    found = taken(blocks(tmp_path, format, 1_000), "k")
+
+    assert (found.whole, found.total, found.rows["k"].to_pylist()[:3]) == (True, exact(1_000), [0, 919, 838])
+
+
 # -- text and rows in memory ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz"])
 def test_the_lines_of_a_text_are_told_from_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
     """Of a file without statistics, rows are known within a few per cent, and said to be no more than that."""
-    monkeypatch.setattr(room, "TEXT", 1 << 20)
+    monkeypatch.setattr(text_samples, "TEXT", 1 << 20)
     source = text(tmp_path, 400_000, ending=ending)
 
     found = taken(source, "n", "t")
@@ -192,6 +233,6 @@ def test_a_small_text_is_read_whole(tmp_path: Path) -> None:
 
 def test_a_format_that_has_no_way() -> None:
     """Of what cannot be read in part there is no sample, which is no error."""
-    source = Source("rows.orc", KINDS, None, "orc", ())
+    source = Source("rows", KINDS, None, "iceberg", ())
 
     assert sampled(source, (), ["n"], (), Cluster(2, 0), 100) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.engines.files import filesystem, is_remote
@@ -11,7 +11,7 @@ from penstock.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["opened", "schema_of", "write"]
+__all__ = ["first_rows", "opened", "schema_of", "write"]
 
 
 def opened(paths: Sequence[str]) -> Any:
@@ -23,6 +23,24 @@ def opened(paths: Sequence[str]) -> Any:
         return pyarrow.dataset.dataset(list(paths), format="ipc", filesystem=files)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {paths[0]} as Arrow: {error}", "is it an Arrow IPC file?") from error
+
+
+def first_rows(path: str, columns: Collection[str], most: int) -> tuple[pa.Table, float, bool]:
+    """Rows of a file from its beginning, how many it has, and whether that is known: mostly batches are of one size."""
+    import pyarrow as pa
+
+    schema = schema_of(path)
+    there = [place for place, name in enumerate(schema.names) if name in columns]
+    options = pa.ipc.IpcReadOptions(included_fields=there or [0])
+    with filesystem(path).open(path) if is_remote(path) else pa.memory_map(path) as file:
+        reader = pa.ipc.open_file(file, options=options)
+        batches, taken = list[pa.RecordBatch](), 0
+        while taken < most and len(batches) < reader.num_record_batches:
+            batches.append(reader.get_batch(len(batches)))
+            taken += batches[-1].num_rows
+        rows = pa.Table.from_batches(batches, reader.schema).slice(0, most)
+    total = taken * reader.num_record_batches / max(1, len(batches))
+    return rows, total, len(batches) == reader.num_record_batches
 
 
 def schema_of(path: str) -> pa.Schema:

@@ -6,7 +6,8 @@ local or not; a UUID and a time of day are text, as in csv and JSON; an enum is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import IO, Any
@@ -16,7 +17,7 @@ import pyarrow as pa
 from penstock.engines.files import filesystem, is_remote
 from penstock.errors import InputError, MissingExtra, PenstockError
 
-__all__ = ["Records", "opened", "schema_of"]
+__all__ = ["Records", "first_rows", "opened", "schema_of"]
 
 BATCH = 8192  # records: all that is in memory of a file
 
@@ -62,11 +63,31 @@ def schema_of(path: str) -> pa.Schema:
         return pa.schema([pa.field(field["name"], _kind(field["type"], path)) for field in written["fields"]])
 
 
+def first_rows(path: str, columns: Collection[str], most: int) -> tuple[pa.Table, float, bool]:
+    """Rows of a file from its beginning, how many it has by their share of its bytes, and whether these are all."""
+    schema = schema_of(path)
+    with _opened(path) as reader:
+        found, taken = list[pa.RecordBatch](), 0
+        for batch in _records(reader, path, schema):
+            found.append(batch)
+            taken += batch.num_rows
+            if taken >= most:
+                break
+        behind = reader.fo.tell()
+        every = behind / max(1, reader.fo.seek(0, os.SEEK_END))
+    rows = pa.Table.from_batches(found, schema).slice(0, most)
+    return rows.select([name for name in schema.names if name in columns]), taken / every, every == 1
+
+
 def _batches(path: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     with _opened(path) as reader:
-        turned = _turned(_written(reader, path)) or (lambda record: record)
-        while records := list(islice(reader, BATCH)):
-            yield pa.RecordBatch.from_pylist(list(map(turned, records)), schema=schema)
+        yield from _records(reader, path, schema)
+
+
+def _records(reader: Any, path: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    turned = _turned(_written(reader, path)) or (lambda record: record)
+    while records := list(islice(reader, BATCH)):
+        yield pa.RecordBatch.from_pylist(list(map(turned, records)), schema=schema)
 
 
 @contextmanager

@@ -6,12 +6,12 @@ filter leaves out files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.errors import InputError, MissingExtra
 
-__all__ = ["opened", "package"]
+__all__ = ["opened", "package", "parquet_files"]
 
 
 def package() -> Any:
@@ -25,9 +25,19 @@ def package() -> Any:
 
 def opened(paths: Sequence[str], version: int | None = None) -> Any:
     """A table as it is, or as it was in a version."""
+    return _asked(paths, version, lambda table: table.to_pyarrow_dataset())
+
+
+def parquet_files(paths: Sequence[str], version: int | None = None) -> list[str]:
+    """The files that hold its rows; what Arrow cannot read, as deleted rows in other files, is refused."""
+    opened(paths, version)
+    return sorted(_asked(paths, version, lambda table: table.file_uris()))
+
+
+def _asked(paths: Sequence[str], version: int | None, question: Callable[[Any], Any]) -> Any:
     (path,), deltalake = paths, package()
     try:
-        return deltalake.DeltaTable(path, version=version).to_pyarrow_dataset()
+        return question(deltalake.DeltaTable(path, version=version))
     except deltalake.exceptions.TableNotFoundError as error:
         raise InputError(f"{path} is no Delta table", "it has no _delta_log") from error
     except deltalake.exceptions.DeltaProtocolError as error:

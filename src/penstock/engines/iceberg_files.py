@@ -17,7 +17,7 @@ from urllib.parse import quote
 from penstock.engines.files import filesystem, is_remote
 from penstock.errors import InputError, MissingExtra
 
-__all__ = ["CATALOG", "Snapshot", "missing", "newest", "opened"]
+__all__ = ["CATALOG", "Snapshot", "missing", "newest", "opened", "parquet_files"]
 
 CATALOG = "penstock.db"  # what `lake/iceberg.py` keeps beside the metadata
 
@@ -30,6 +30,12 @@ def missing(error: ImportError) -> MissingExtra:
 def opened(paths: Sequence[str], version: int | None = None) -> Snapshot:
     """A table as it is, or as it was in a snapshot."""
     return Snapshot(paths[0], version)
+
+
+def parquet_files(paths: Sequence[str], version: int | None = None) -> list[str]:
+    """The files that hold its rows; none where some of these are deleted in other files."""
+    tasks = list(Snapshot(paths[0], version).scan.plan_files())
+    return [] if any(task.delete_files for task in tasks) else sorted(task.file.file_path for task in tasks)
 
 
 class Snapshot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +10,9 @@ import pyarrow as pa
 from penstock.engines.files import filesystem, is_remote
 from penstock.errors import InputError
 
-__all__ = ["has_times", "opened", "schema_of"]
+__all__ = ["first_rows", "has_times", "opened", "schema_of"]
+
+BATCH = 65_536  # rows that are read at once of the first ones
 
 
 def opened(paths: Sequence[str]) -> Any:
@@ -31,6 +33,17 @@ def schema_of(path: str) -> pa.Schema:
             return pyarrow.orc.ORCFile(file).schema
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} is not a whole ORC file: {error}", "fetch or write it again") from error
+
+
+def first_rows(path: str, columns: Collection[str], most: int) -> tuple[pa.Table, int, bool]:
+    """Rows of a file from its beginning, how many it has, and that this is known."""
+    import pyarrow.orc
+
+    found = opened([path])
+    there = [name for name in found.schema.names if name in columns]
+    rows = found.scanner(columns=there, batch_size=BATCH, batch_readahead=1, fragment_readahead=1).head(most)
+    with filesystem(path).open(path) if is_remote(path) else pa.OSFile(path) as file:
+        return rows, pyarrow.orc.ORCFile(file).nrows, True
 
 
 def has_times(path: str) -> bool:

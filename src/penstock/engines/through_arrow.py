@@ -7,12 +7,13 @@ from typing import Any
 
 from penstock import sql
 from penstock.engines import arrow_files, avro_files, delta_files, iceberg_files, orc_files
-from penstock.engines.files import Source
+from penstock.engines.files import LOGS, Source
 from penstock.engines.folders import by_folder
 
-__all__ = ["ROOMS", "select", "spark_reads"]
+__all__ = ["ROOMS", "parquet_files", "select", "spark_reads"]
 
-#: Each has `opened(paths, **options)`, something that DuckDB scans, and where it reads files `schema_of(path)`.
+#: Each has `opened(paths, **options)`, something that DuckDB scans; where it reads files `schema_of(path)` and
+#: `first_rows(path, columns, most)`; where it has a log `parquet_files(path, **options)`.
 ROOMS: dict[str, Any] = {
     "arrow": arrow_files, "orc": orc_files, "avro": avro_files, "delta": delta_files, "iceberg": iceberg_files,
 }  # fmt: skip
@@ -21,6 +22,11 @@ ROOMS: dict[str, Any] = {
 def spark_reads(source: Source) -> bool:
     """Whether Spark's own reader gives the same values, of one of these formats or of another."""
     return source.format not in ROOMS or (source.format == "orc" and not any(map(orc_files.has_times, source.paths)))
+
+
+def parquet_files(source: Source, options: Mapping[str, Any]) -> list[str]:
+    """The Parquet files that hold the rows of a table with a log; none where they do not tell all of it."""
+    return ROOMS[source.format].parquet_files(source.paths, **options) if source.format in LOGS else []
 
 
 def select(source: Source, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

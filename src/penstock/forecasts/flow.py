@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from penstock import sql
 from penstock.figures import Figure, exact
-from penstock.forecasts.sampled import ROW, RUN
+from penstock.forecasts.sample import ROW, RUN
 
 __all__ = ["HIDDEN", "PLACE", "TASK", "Flow", "part_of"]
 

@@ -19,7 +19,8 @@ from penstock.forecasts.cluster import Cluster
 from penstock.forecasts.flow import HIDDEN, PLACE, TASK, Flow, part_of
 from penstock.forecasts.joined import joined
 from penstock.forecasts.keys import Distinct, counted, share_of
-from penstock.forecasts.sampled import THICK, sampled
+from penstock.forecasts.parquet_samples import THICK
+from penstock.forecasts.sampled import sampled
 from penstock.forecasts.scans import Condition, conditions_of, kept_paths
 from penstock.trees.lineage import is_presence
 from penstock.trees.spelled import spelled

@@ -5,16 +5,20 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from penstock.engines.files import filesystem, is_remote
+from penstock.engines.files import filesystem, is_remote, partition_of
 from penstock.forecasts.cluster import Cluster
 from penstock.trees.tree import Columns
 
-__all__ = ["Group", "Piece", "Source", "footer", "groups_of", "identity", "pieces"]
+__all__ = ["File", "Group", "Piece", "Source", "as_parquet", "footer", "groups_of", "identity", "pieces", "spread"]
 
 FOOTERS = 4_096  # kept in memory, of files that did not change
+
+
+File = tuple[str, int, Any]
+"""A path, the size, and the time of the last change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +44,15 @@ class Source:
 
     def __repr__(self) -> str:
         return f"{self.format}:{self.name}:{self.paths}:{sorted(self.options)}"
+
+
+def as_parquet(source: Source, files: Sequence[str]) -> Source | None:
+    """A table with a log as the Parquet files that it has; None where these do not have all of its columns."""
+    spelled = partition_of(files[0])
+    stored = {name for file in files for name in footer(file).schema.to_arrow_schema().names}
+    hive = {name: kind for name, kind in source.columns.items() if name in spelled and name not in stored}
+    whole = stored | hive.keys() >= source.columns.keys()
+    return replace(source, format="parquet", paths=tuple(files), hive=hive) if whole else None
 
 
 class Group(NamedTuple):
@@ -68,7 +81,7 @@ class Piece(NamedTuple):
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
-def identity(path: str) -> tuple[str, int, Any]:
+def identity(path: str) -> File:
     """A file with its size and the time of its last change: the same as long as it is not written again."""
     if is_remote(path):
         found = filesystem(path).info(path)
@@ -77,13 +90,18 @@ def identity(path: str) -> tuple[str, int, Any]:
     return path, told.st_size, told.st_mtime_ns
 
 
+def spread(files: Sequence[File], count: int) -> list[File]:
+    """So many files, from all over, the first among them."""
+    return [files[len(files) * i // count] for i in range(count)] if len(files) > count else list(files)
+
+
 def footer(path: str) -> Any:
     """The footer of a Parquet file."""
     return _footer(identity(path))
 
 
 @functools.lru_cache(FOOTERS)
-def _footer(file: tuple[str, int, Any]) -> Any:
+def _footer(file: File) -> Any:
     import pyarrow.parquet as pq
 
     path = file[0]

@@ -17,12 +17,13 @@ from sqlglot import exp
 from penstock import sql
 from penstock.engines.asking import ask, embedded
 from penstock.engines.engine import Engine, Size, using
-from penstock.engines.files import resolve
+from penstock.engines.files import LOGS, resolve
 from penstock.engines.notes import inherit
+from penstock.engines.through_arrow import parquet_files
 from penstock.errors import UsageError
 from penstock.forecasts.cluster import Cluster
 from penstock.forecasts.forecast import Forecast
-from penstock.forecasts.sources import Source, identity
+from penstock.forecasts.sources import Source, as_parquet, identity
 from penstock.made import Made, calling, current, made_by
 from penstock.optimising.exchanges import placed
 from penstock.optimising.optimise import optimised
@@ -151,9 +152,13 @@ class Paper:
         """Files; their columns are asked of the embedded engine where they are not known."""
         found = resolve(path, format)
         known = _as_spark(columns or embedded().columns(embedded().read(path, format, **options)))
-        size = sum(identity(each)[1] for each in found.paths) if found.format not in ("delta", "iceberg") else None
         paths = tuple(found.paths)
-        return self._scan(Source(_called_so(paths), known, size, found.format, paths, found.hive, options))
+        source = Source(_called_so(paths), known, None, found.format, paths, found.hive, options)
+        if files := parquet_files(found, options):
+            source = as_parquet(source, files) or source
+        if source.format not in LOGS:
+            source = replace(source, bytes=sum(identity(each)[1] for each in source.paths))
+        return self._scan(source)
 
     def query(self, statement: str, tables: Mapping[str, PaperTable]) -> PaperTable:
         found = self.table(read(statement, {name: table.relation for name, table in tables.items()}))

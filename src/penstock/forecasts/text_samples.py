@@ -1,0 +1,67 @@
+"""Samples of text: the first lines of files from all over, read by the embedded engine as the whole is read."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from penstock import sql
+from penstock.engines.asking import embedded
+from penstock.engines.files import beginning
+from penstock.errors import PenstockError
+from penstock.figures import Figure, exact
+from penstock.forecasts.cluster import Cluster
+from penstock.forecasts.sample import Sample, of_runs
+from penstock.forecasts.sources import File, Source, pieces, spread
+
+__all__ = ["of_text"]
+
+#: The bytes of a run and of all, unpacked; of how many files at most; of how many lines are counted.
+TEXT, TEXTS, SPREAD, COUNTED = 2 << 20, 24 << 20, 12, 16
+
+
+@functools.lru_cache(32)
+def of_text(source: Source, files: tuple[File, ...], names: tuple[str, ...], cluster: Cluster) -> Sample | None:
+    """Lines of some files, read by the embedded engine as the whole is read; how many there are, from some more."""
+    first = len(_lines(files[0][0], TEXT)[0]) if files else 0
+    some = spread(files, min(SPREAD, max(2, TEXTS // max(1, first))))
+    runs, read_lines, whole = [], 0, len(files) == len(some)
+    with tempfile.TemporaryDirectory(prefix="penstock-sample-") as folder:
+        for number, (path, _, _) in enumerate(some):
+            text, _, all_of_it = _lines(path, TEXT)
+            whole &= all_of_it
+            read_lines += text.count(b"\n")
+            file = Path(folder, f"{number}.{'ndjson' if source.format == 'json' else source.format}")
+            file.write_bytes(text)
+            try:
+                engine = embedded()
+                read = engine.read(str(file), source.format, **dict(source.options))
+                wanted = [name for name in names if name in engine.columns(read)]
+                data = engine.batches(engine.query(f"SELECT {sql.quoted(wanted) or '1 AS one'} FROM t", {"t": read}))
+                runs.append(data.read_all())
+            except PenstockError:
+                return None
+    rows = sum(run.num_rows for run in runs)
+    tasks = len(pieces(source, [file[0] for file in files], cluster))
+    if whole:
+        return of_runs(source, names, runs, exact(rows), tasks)
+    total = _lines_in(files) * rows / max(1, read_lines)
+    return of_runs(source, names, runs, Figure(0.85 * total, total, 1.15 * total, "sample"), tasks)
+
+
+def _lines(path: str, most: int) -> tuple[bytes, float, bool]:
+    """The first whole lines of a file, how many of its bytes hold them, and whether these are all."""
+    text, taken = beginning(path, most)
+    if len(text) < most:
+        return text, taken, True
+    lines = text[: text.rfind(b"\n") + 1]
+    return lines, taken * len(lines) / len(text), False
+
+
+def _lines_in(files: Sequence[File]) -> float:
+    """How many lines all files have, by what some have for each byte: files of one hour differ from another's."""
+    found = [_lines(path, TEXT // 4) for path, _, _ in spread(files, COUNTED)]
+    lines, taken = sum(text.count(b"\n") for text, _, _ in found), sum(taken for _, taken, _ in found)
+    return lines * sum(size for _, size, _ in files) / max(1.0, taken)
