@@ -149,7 +149,7 @@ def test_what_is_exact(folder: Path, query: str, known: Figure) -> None:
 
 def test_a_table_that_cannot_be_sampled() -> None:
     """Nothing is known of it nor of what is made of it."""
-    table = Paper(CLUSTER)._scan(Source("rows", {"k": "BIGINT"}, None, "iceberg", ()))
+    table = Paper(CLUSTER)._scan(Source("rows", {"k": "BIGINT"}, None, "iceberg", (".",)))
 
     assert told(table) == UNKNOWN
     assert told(table.engine.query("SELECT k FROM t WHERE k > 1", {"t": table})) == UNKNOWN

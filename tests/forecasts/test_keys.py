@@ -107,7 +107,7 @@ def test_keys_of_a_table_that_is_there_whole(folder: Path) -> None:
 
 def test_nothing_is_known_of_keys() -> None:
     """Of a table that cannot be sampled neither are its keys known."""
-    source = Source("rows", {"k": "BIGINT"}, None, "iceberg", ())
+    source = Source("rows", {"k": "BIGINT"}, None, "iceberg", (".",))
     table = Paper(CLUSTER)._scan(source)
 
     assert counted(table, "k") == Distinct()

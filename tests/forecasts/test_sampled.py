@@ -231,8 +231,18 @@ def test_a_small_text_is_read_whole(tmp_path: Path) -> None:
     assert (found.whole, found.total, found.tasks) == (True, exact(1_000), 1)
 
 
-def test_a_format_that_has_no_way() -> None:
+def test_a_format_that_has_no_way(tmp_path: Path) -> None:
     """Of what cannot be read in part there is no sample, which is no error."""
-    source = Source("rows", KINDS, None, "iceberg", ())
+    source = Source("rows", KINDS, None, "iceberg", (str(tmp_path),))
 
-    assert sampled(source, (), ["n"], (), Cluster(2, 0), 100) is None
+    assert sampled(source, source.paths, ["n"], (), Cluster(2, 0), 100) is None
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv", "orc"])
+def test_no_file_is_left(format: str) -> None:
+    """Where folders' names rule out all files there are no rows, in the types that they would have."""
+    found = sampled(Source("rows", KINDS, None, format, ()), (), ["t", "n"], (), Cluster(2, 0), 100)
+
+    assert found is not None
+    assert (found.whole, found.total) == (True, exact(0))
+    assert [str(kind) for kind in found.rows.schema.types[:2]] == ["string", "int64"]

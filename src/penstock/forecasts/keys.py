@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from sqlglot import exp
 
-from penstock.engines.asking import ask, keep, let_go
+from penstock.engines.asking import ask
 from penstock.figures import UNKNOWN, Figure, exact
 from penstock.forecasts.flow import PLACE, TASK, Flow
 from penstock.forecasts.growth import GAPS, NEAR, SPARSE, UNITS, grown, stand_together
@@ -17,7 +17,13 @@ from penstock.trees.spelled import spelled
 from penstock.trees.tree import Node, column
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from penstock.forecasts.flows import Flows
+
+    Masks: TypeAlias = npt.NDArray[np.uint64]
+    Counts: TypeAlias = npt.NDArray[np.int64]
 
 __all__ = ["Distinct", "counted", "in_files", "share_of"]
 
@@ -42,6 +48,8 @@ def share_of(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> float:
 
 def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
     """The distinct keys of a sample, and what they tell of all rows."""
+    import numpy as np
+
     asked = ", ".join(f"{spelled(key)} AS k{i}" for i, key in enumerate(keys))
     names = ", ".join(f"k{i}" for i in range(len(keys)))
     source = f"SELECT {asked}, {TASK} AS task, {PLACE} AS place FROM ({flow.text})"
@@ -49,19 +57,24 @@ def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
         each = f"SELECT {names}, count(DISTINCT task) AS tasks FROM ({source}) GROUP BY {names}"
         [row] = ask(f"SELECT count(*) AS n, coalesce(sum(tasks), 0) AS t FROM ({each})").to_pylist()
         return Distinct(exact(row["n"]), exact(int(row["t"])), flow)
-    bit = "(1::UBIGINT << least({0} - 1, place * {0} // {1})::INTEGER)"  # rows outside of FILTER are shifted too
-    units = bit.format(UNITS, flow.base_taken), bit.format(UNITS, flow.first_run)
-    masks = (
-        f"SELECT bit_or({units[0]}) AS a, bit_or({units[1]}) FILTER (WHERE task = 0) AS b "
-        f"FROM ({source}) GROUP BY {names}"
-    )
-    known = keep(ask(f"SELECT a, b, count(*) AS n FROM ({masks}) GROUP BY ALL"))
-    everywhere, first = (_times(known, mask) for mask in ("a", "b"))
-    let_go([known])
+    bit = "bit_or(1::UBIGINT << least({0} - 1, place * {0} // {1})::INTEGER)"  # rows outside of FILTER are shifted too
+    masks = {"units": bit.format(UNITS, flow.base_taken)}
+    # The units of the long run, which mostly is most of the sample, are some of all: a second mask takes a third more.
+    of = UNITS * flow.first_run // flow.base_taken
+    if 2 * of < UNITS:
+        masks["first"] = f"{bit.format(UNITS, flow.first_run)} FILTER (WHERE task = 0)"
+    made = ", ".join(f"coalesce({mask}, 0)::UBIGINT AS {name}" for name, mask in masks.items())
+    found = ask(f"SELECT *, count(*) AS n FROM (SELECT {made} FROM ({source}) GROUP BY {names}) GROUP BY ALL")
+    units, keys_of = found["units"].to_numpy(), found["n"].to_numpy()
+    everywhere = _times(units, keys_of, UNITS)
+    if "first" in masks:
+        first, rows, of = _times(found["first"].to_numpy(), keys_of, UNITS), flow.first_run / UNITS, UNITS
+    else:
+        first, rows = _times(units & np.uint64((1 << of) - 1), keys_of, of), flow.base_taken / UNITS
     seen, times = sum(everywhere.values()), flow.base / flow.base_taken
     total = exact(seen) if flow.whole else _told(grown(everywhere, UNITS * times), seen, times, flow.total)
     if flow.runs:
-        in_tasks, times = flow.tasks * grown(first, max(0.02, UNITS * flow.reach)), flow.reach
+        in_tasks, times = flow.tasks * grown(first, max(0.02, flow.reach * flow.first_run / rows), of=of), flow.reach
     else:
         in_tasks = _spread(total.mid or 0.0, flow.total.mid or 0.0, flow.tasks)
     most = flow.total.mid if flow.total.mid is not None else in_tasks
@@ -69,27 +82,25 @@ def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
     return Distinct(total, each_task, flow, sum(first.values()))
 
 
-def _times(known: str, mask: str) -> dict[int, int]:
-    """How many keys come 1, 2, … times in the sample, of masks of the units that they are in.
+def _times(masks: Masks, keys: Counts, of: int) -> dict[int, int]:
+    """How many keys come 1, 2, … times in so many units, by masks of the units that they are in.
 
     What stands together is one time: in a log, the clicks of a visit. What is in many units is everywhere.
     """
-    masks = f"SELECT {mask}::UBIGINT AS m, n FROM {known} WHERE {mask} > 0"  # Arrow had them as decimals
-    found: dict[tuple[int, bool], int] = {}
+    import numpy as np
+
+    masks, keys = masks[masks > 0], keys[masks > 0]
+    every, before = np.bitwise_count(masks), np.zeros_like(masks)
+    far, reach = masks >> np.uint64(NEAR) >= (masks & (~masks + np.uint64(1))), 0
     for gap in GAPS:
-        once = f"bit_count(xor(m, m & {_before('m', gap)}))"
-        times = f"CASE WHEN bit_count(m) > {SPARSE} THEN bit_count(m) ELSE {once} END"
-        far = f"times = 2 AND (m >> {NEAR}) >= m - (m & (m - 1))"
-        counted = f"SELECT {times} AS times, {far} AS far, sum(n)::BIGINT AS n FROM ({masks}) GROUP BY ALL"
-        found = {(row["times"], row["far"]): row["n"] for row in ask(counted).to_pylist()}
-        if not stand_together(found.get((2, False), 0), found.get((2, True), 0), gap):
+        while reach < gap:
+            reach += 1
+            before |= masks >> np.uint64(reach)
+        times = np.where(every > SPARSE, every, np.bitwise_count(masks & ~before))
+        near, apart = (int(keys[(times == 2) & where].sum()) for where in (~far, far))
+        if not stand_together(near, apart, gap, of=of):
             break
-    return {times: found.get((times, False), 0) + found.get((times, True), 0) for times, _ in found}
-
-
-def _before(mask: str, gap: int) -> str:
-    """The bits that are within a gap before another one."""
-    return "(" + (" | ".join(f"({mask} >> {step})" for step in range(1, gap + 1)) or "0::UBIGINT") + ")"
+    return {each: int(number) for each, number in enumerate(np.bincount(times, keys)) if number}
 
 
 def in_files(flows: Flows, node: Node, keys: Sequence[exp.Expr]) -> float | None:

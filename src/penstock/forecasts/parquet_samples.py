@@ -33,7 +33,7 @@ def of_parquet(
 ) -> Sample:  # fmt: skip
     """About so many rows, or all where there are hardly more; never more than some per cent of the bytes."""
     tasks = _read_tasks(source, files, conditions, cluster)
-    if not tasks:  # statistics rule all out
+    if not tasks:  # statistics rule them out
         return no_rows(source.columns, names)
     total = sum(task.rows or 0 for task in tasks)
     there = sum(file[1] for file in files)

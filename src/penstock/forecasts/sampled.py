@@ -11,7 +11,7 @@ from penstock.figures import UNKNOWN, exact
 from penstock.forecasts.block_samples import BLOCKS, of_blocks
 from penstock.forecasts.cluster import Cluster
 from penstock.forecasts.parquet_samples import of_parquet
-from penstock.forecasts.sample import Sample, of_runs
+from penstock.forecasts.sample import Sample, no_rows, of_runs
 from penstock.forecasts.scans import Condition
 from penstock.forecasts.sources import Source, identity
 from penstock.forecasts.text_samples import of_text
@@ -35,6 +35,8 @@ def sampled(
     """
     if source.table is not None:
         return _in_memory(source, names, cluster, wanted)
+    if not paths:  # folders' names rule all out
+        return no_rows(source.columns, names)
     files = tuple(identity(path) for path in paths)
     if source.format == "parquet":
         return of_parquet(source, files, tuple(names), tuple(conditions), cluster, wanted)

@@ -25,7 +25,7 @@ TEXT, TEXTS, SPREAD, COUNTED = 2 << 20, 24 << 20, 12, 16
 @functools.lru_cache(32)
 def of_text(source: Source, files: tuple[File, ...], names: tuple[str, ...], cluster: Cluster) -> Sample | None:
     """Lines of some files, read by the embedded engine as the whole is read; how many there are, from some more."""
-    first = len(_lines(files[0][0], TEXT)[0]) if files else 0
+    first = len(_lines(files[0][0], TEXT)[0])
     some = spread(files, min(SPREAD, max(2, TEXTS // max(1, first))))
     runs, read_lines, whole = [], 0, len(files) == len(some)
     with tempfile.TemporaryDirectory(prefix="penstock-sample-") as folder:
