@@ -28,7 +28,7 @@ SHORT_LIFE = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize
 #: Spark's classes as the JVM wants them in memory (AppCDS). A session that counts a table takes 11.7 s of CPU without
 #: it and 5.7 s with it; the cluster's tests 0.7 of theirs. The JVM passes over one that is not its own.
 ARCHIVE = Path(sys.prefix, "spark-classes.jsa")
-USED = f"-XX:SharedArchiveFile={ARCHIVE} -Xlog:disable"
+USED = f'"-XX:SharedArchiveFile={ARCHIVE}" -Xlog:disable'
 
 
 def set_for_life(more: str = "") -> None:
@@ -55,7 +55,7 @@ def missing() -> str | None:
 def make_archive() -> None:
     """Do with Spark what tests do, and have its JVM write down at its end which classes that took."""
     aside = ARCHIVE.with_suffix(".unfinished")
-    set_for_life(f"-XX:ArchiveClassesAtExit={aside} -Xlog:disable")
+    set_for_life(f'"-XX:ArchiveClassesAtExit={aside}" -Xlog:disable')
     with tempfile.TemporaryDirectory() as folder, ps.connect("local[2]", scratch=folder) as engine:
         numbers = list(range(1000))
         events = engine.adopt(
@@ -70,7 +70,8 @@ def make_archive() -> None:
         jvm = engine.session.sparkContext._gateway.proc
     jvm.stdin.close()  # it ends, and writes
     jvm.wait()
-    aside.rename(ARCHIVE)
+    if aside.exists():
+        aside.rename(ARCHIVE)
 
 
 if __name__ == "__main__" and missing() is None:

@@ -238,6 +238,16 @@ def test_a_format_that_has_no_way(tmp_path: Path) -> None:
     assert sampled(source, source.paths, ["n"], (), Cluster(2, 0), 100) is None
 
 
+def test_a_file_that_is_broken_within(tmp_path: Path) -> None:
+    """Its footer tells of rows that cannot be read: there is no sample, and the run will say where it is broken."""
+    source = parquet(tmp_path, 5_000)
+    file = Path(source.paths[0])
+    data = file.read_bytes()
+    file.write_bytes(data[:4] + bytes(len(data) // 2) + data[4 + len(data) // 2 :])
+
+    assert sampled(source, source.paths, ["n"], (), Cluster(2, 0), 100) is None
+
+
 @pytest.mark.parametrize("format", ["parquet", "csv", "orc"])
 def test_no_file_is_left(format: str) -> None:
     """Where folders' names rule out all files there are no rows, in the types that they would have."""

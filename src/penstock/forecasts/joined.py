@@ -42,10 +42,8 @@ def _of_the_same(node: Join, left: Flow, right: Flow) -> bool:
     if node.how not in ("semi", "anti") or not both(node) or right.taken > SMALL * (right.total.mid or 0.0):
         return False
     ours, theirs = (f"hash({', '.join(map(spelled, side))})" for side in zip(*both(node), strict=True))
-    [met] = ask(f"SELECT count(*) AS n FROM ({left.text}) WHERE {ours} IN (SELECT {theirs} FROM ({right.text}))")[
-        "n"
-    ].to_pylist()
-    return bool(met > MOST * left.taken)
+    found = ask(f"SELECT count(*) AS n FROM ({left.text}) WHERE {ours} IN (SELECT {theirs} FROM ({right.text}))")
+    return bool(found["n"][0].as_py() > MOST * left.taken)
 
 
 def _met(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow:
@@ -67,9 +65,8 @@ def _met(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow:
         hidden = f"0 AS {TASK}, row_number() OVER () AS {PLACE}"
     text = f"SELECT {columns}{hidden} FROM ({text})"
     met = flows.held(main._replace(text=text, whole=left.whole and right.whole))
-    scale = (
-        1.0 if other.whole or node.how in ("semi", "anti") else (other.total.mid or other.taken) / max(1, other.taken)
-    )
+    once = other.whole or node.how in ("semi", "anti")
+    scale = 1.0 if once else (other.total.mid or other.taken) / max(1, other.taken)
     return met._replace(total=part_of(main.total, met.taken * scale, main.taken, met.whole))
 
 

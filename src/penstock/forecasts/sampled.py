@@ -37,23 +37,25 @@ def sampled(
         return _in_memory(source, names, cluster, wanted)
     if not paths:  # folders' names rule all out
         return no_rows(source.columns, names)
-    files = tuple(identity(path) for path in paths)
-    if source.format == "parquet":
-        return of_parquet(source, files, tuple(names), tuple(conditions), cluster, wanted)
-    if source.format in ("csv", "tsv", "json", "log"):
-        return of_text(source, files, tuple(names), cluster)
-    if source.format in BLOCKS:
-        return of_blocks(source, files, tuple(names), cluster, wanted)
+    import pyarrow as pa
+
+    try:
+        files = tuple(identity(path) for path in paths)
+        if source.format == "parquet":
+            return of_parquet(source, files, tuple(names), tuple(conditions), cluster, wanted)
+        if source.format in ("csv", "tsv", "json", "log"):
+            return of_text(source, files, tuple(names), cluster)
+        if source.format in BLOCKS:
+            return of_blocks(source, files, tuple(names), cluster, wanted)
+    except (PenstockError, OSError, pa.ArrowException):  # what cannot be read, the run will say with its place
+        pass
     return None
 
 
 def _in_memory(source: Source, names: Sequence[str], cluster: Cluster, wanted: int) -> Sample | None:
-    engine = embedded()
+    engine, few = embedded(), f"SELECT {sql.quoted(names) or '1'} FROM t LIMIT {wanted}"
     try:
-        rows = engine.batches(
-            engine.query(f"SELECT {sql.quoted(names) or '1'} FROM t LIMIT {wanted}", {"t": source.table})
-        )
-        data = rows.read_all()
+        data = engine.batches(engine.query(few, {"t": source.table})).read_all()
     except PenstockError:
         return None
     total = exact(source.rows) if source.rows is not None else UNKNOWN

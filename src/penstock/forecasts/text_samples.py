@@ -10,7 +10,6 @@ from pathlib import Path
 from penstock import sql
 from penstock.engines.asking import embedded
 from penstock.engines.files import beginning
-from penstock.errors import PenstockError
 from penstock.figures import Figure, exact
 from penstock.forecasts.cluster import Cluster
 from penstock.forecasts.sample import Sample, of_runs
@@ -23,7 +22,7 @@ TEXT, TEXTS, SPREAD, COUNTED = 2 << 20, 24 << 20, 12, 16
 
 
 @functools.lru_cache(32)
-def of_text(source: Source, files: tuple[File, ...], names: tuple[str, ...], cluster: Cluster) -> Sample | None:
+def of_text(source: Source, files: tuple[File, ...], names: tuple[str, ...], cluster: Cluster) -> Sample:
     """Lines of some files, read by the embedded engine as the whole is read; how many there are, from some more."""
     first = len(_lines(files[0][0], TEXT)[0])
     some = spread(files, min(SPREAD, max(2, TEXTS // max(1, first))))
@@ -35,14 +34,11 @@ def of_text(source: Source, files: tuple[File, ...], names: tuple[str, ...], clu
             read_lines += text.count(b"\n")
             file = Path(folder, f"{number}.{'ndjson' if source.format == 'json' else source.format}")
             file.write_bytes(text)
-            try:
-                engine = embedded()
-                read = engine.read(str(file), source.format, **dict(source.options))
-                wanted = [name for name in names if name in engine.columns(read)]
-                data = engine.batches(engine.query(f"SELECT {sql.quoted(wanted) or '1 AS one'} FROM t", {"t": read}))
-                runs.append(data.read_all())
-            except PenstockError:
-                return None
+            engine = embedded()
+            read = engine.read(str(file), source.format, **dict(source.options))
+            wanted = [name for name in names if name in engine.columns(read)]
+            data = engine.batches(engine.query(f"SELECT {sql.quoted(wanted) or '1 AS one'} FROM t", {"t": read}))
+            runs.append(data.read_all())
     rows = sum(run.num_rows for run in runs)
     tasks = len(pieces(source, [file[0] for file in files], cluster))
     if whole:
