@@ -19,10 +19,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from penstock import exchange as ex  # before numpy: see exchange/processor.py
+
+# isort: split
 import numpy as np
 import numpy.typing as npt
 
-from penstock import exchange as ex
 from penstock.exchange.columns import pack_run
 from penstock.exchange.counted import count
 from penstock.exchange.shelf import Shelf

@@ -3,6 +3,9 @@
 `World` wraps the two functions that there are; `run` starts workers where there are none yet.
 """
 
+from penstock.exchange import processor as processor  # before numpy
+
+# isort: split
 from penstock.exchange.distinct import distinct
 from penstock.exchange.mode import Mode, mode, top
 from penstock.exchange.moments import Histogram, Moments, histogram, moments
