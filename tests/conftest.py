@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import jvm
 import penstock as ps
 from clusters import Cluster, standalone
+from penstock.cli.doctor import INSTALL_JAVA
 from penstock.engines.engine import Engine, Table
 
 # Before any engine starts: a zone 12:45 ahead of UTC, with summer time. Whatever reads the machine's zone shows it.
@@ -161,9 +162,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly that half of the tests did not run, and what to type."""
-    skipped = [
-        report for report in terminalreporter.stats.get("skipped", []) if jvm.INSTALL_JAVA in str(report.longrepr)
-    ]
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if INSTALL_JAVA in str(report.longrepr)]
     if skipped:
         terminalreporter.section("SPARK WAS NOT TESTED", sep="!", red=True, bold=True)
         terminalreporter.line(f"{len(skipped)} tests were skipped. {jvm.missing()}", red=True, bold=True)

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,9 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 
 import penstock as ps
+from penstock.cli.doctor import java
 from penstock.testing import rows
-
-INSTALL_JAVA = "apt-get install openjdk-17-jre-headless"
 
 #: Of a JVM that had used 343 s, 141 had gone into compiling for a longer life, and 28 into G1. So: no second compiler,
 #: one thread that collects; 0.5 of the time, at starts as well as later.
@@ -41,15 +37,8 @@ def set_for_life(more: str = "") -> None:
 @functools.cache
 def missing() -> str | None:
     """What is wrong with the Java that is here; None where Spark can run."""
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
-    if not java or not Path(java).exists():
-        return f"Spark needs Java 17 or newer and there is none: {INSTALL_JAVA}"
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
-    if version and int(version[1]) >= 17:
-        return None
-    return f"Spark needs Java 17 or newer, {java} is {said.splitlines()[0] if said else 'silent'}: {INSTALL_JAVA}"
+    runs, said = java()
+    return None if runs else f"java: {said}"
 
 
 def make_archive() -> None:

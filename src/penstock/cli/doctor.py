@@ -17,7 +17,7 @@ from penstock import __version__
 from penstock.cli import config
 from penstock.cli.main import COMMANDS
 
-__all__ = ["doctor"]
+__all__ = ["INSTALL_JAVA", "doctor", "java"]
 
 PACKAGES = {
     "duckdb": "",
@@ -47,7 +47,7 @@ def find() -> dict[str, str]:
         "penstock": __version__,
         "python": platform.python_version(),
         **{package: _version(package, missing) for package, missing in PACKAGES.items()},
-        "java": _java(),
+        "java": java()[1],
         "cores": str(os.cpu_count()),
         "memory": f"{memory / 1e9:.1f} GB",
         "scratch": f"{scratch}, {shutil.disk_usage(scratch).free / 1e9:.1f} GB free",
@@ -62,16 +62,17 @@ def _version(package: str, missing: str) -> str:
         return f"not installed: {missing}"
 
 
-def _java() -> str:
+def java() -> tuple[bool, str]:
+    """Whether Spark can run on the Java that is here, and what there is to say of it."""
     home = os.environ.get("JAVA_HOME")
-    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
-    if not java or not Path(java).exists():
-        return f"not found, and Spark needs 17 or newer: {INSTALL_JAVA}"
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    program = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    if not program or not Path(program).exists():
+        return False, f"not found, and Spark needs 17 or newer: {INSTALL_JAVA}"
+    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
     number = re.search(r'version "(\d+)[^"]*"', said)
     if number and int(number[1]) >= 17:
-        return f"{number[0].split()[1].strip(chr(34))}, {java}"
-    return f"{java} is too old, Spark needs 17 or newer: {INSTALL_JAVA}"
+        return True, f"{number[0].split()[1].strip(chr(34))}, {program}"
+    return False, f"{program} is too old, Spark needs 17 or newer: {INSTALL_JAVA}"
 
 
 def _default(key: str) -> str:
