@@ -310,9 +310,9 @@ class Flows:
             return Distinct()
         if not keys:
             return Distinct(exact(1), exact(flow.tasks), flow, 1)
-        if not flow.whole and share_of(self, flow, keys) > FEW:
+        if not flow.whole and share_of(flow, keys) > FEW:
             flow = self.of(node, DEEP if any(isinstance(each, _DEAR) for each in walk(node)) else THICK) or flow
-        return counted(self, flow, keys)
+        return counted(flow, keys)
 
 
 def _listed(made: Mapping[str, exp.Expr]) -> str:

@@ -39,14 +39,14 @@ class Distinct(NamedTuple):
     """How many keys its long run has."""
 
 
-def share_of(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> float:
+def share_of(flow: Flow, keys: Sequence[exp.Expr]) -> float:
     """How many keys there are for each row of a sample, about."""
     hashed = f"hash({', '.join(spelled(key) for key in keys)})"
     [found] = ask(f"SELECT approx_count_distinct({hashed}) AS n FROM ({flow.text})")["n"].to_pylist()
     return float(found) / max(1, flow.taken)
 
 
-def counted(flows: Flows, flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
+def counted(flow: Flow, keys: Sequence[exp.Expr]) -> Distinct:
     """The distinct keys of a sample, and what they tell of all rows."""
     import numpy as np
 
