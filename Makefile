@@ -27,8 +27,9 @@ demo: $(VENV)/.stamp-spark ## a day of clicks as a job: planned, run, killed hal
 $(VENV)/spark-classes.jsa: $(VENV)/.stamp-all+test
 	@$(BIN)/python tests/jvm.py
 
+# No process takes a dead one's place: xdist 3.8 would wait for ever for tests that it had already seen (its issue 1378).
 test: $(VENV)/.stamp-all+test $(VENV)/spark-classes.jsa ## the whole suite; Spark tests run wherever Java 17+ is found
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 lint: $(VENV)/.stamp-all+test+lint ## ruff, mypy --strict, and a docstring on every test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/interrogate -q tests

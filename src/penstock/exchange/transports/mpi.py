@@ -34,6 +34,10 @@ R = TypeVar("R")
 TAG: Final = 7
 LONGEST_PAUSE: Final = 0.001
 
+#: Seconds between an error that is shown and the end of all ranks. mpich's mpirun drops what it has not read by then:
+#: without them, 21 of 280 errors were never seen.
+HEARD: Final = 0.5
+
 
 def world(
     *, timeout: float = 60.0, checkpoint: str | os.PathLike[str] | None = None, run: str = "", comm: Any = None
@@ -73,6 +77,7 @@ def _abort_on_error(comm: Any) -> None:
         shown(kind, error, trace)
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(HEARD)
         comm.Abort(1)
 
     sys.excepthook = hook
