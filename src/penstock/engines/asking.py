@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import re
 import threading
+from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ __all__ = ["ask", "columns_of", "constant", "embedded", "keep", "let_go"]
 
 _names = itertools.count()
 _lock = threading.RLock()  # a connection answers one question at a time
+_gone: deque[str] = deque()  # tables to be forgotten when there is time
 _constants: dict[str, str] = {}
 _known: set[str] = set()
 _VARIABLE = re.compile(r"getvariable\('(\w+)'\)")
@@ -51,7 +53,7 @@ def ask(question: str) -> pa.Table:
         InputError: DuckDB cannot answer it.
     """
     with _lock:
-        connection = _connection()
+        connection = _cleared()
         try:
             for name in set(_VARIABLE.findall(question)) - _known:
                 connection.execute(f"SET VARIABLE {sql.quote(name)} = {_constants[name]}")
@@ -65,15 +67,25 @@ def keep(rows: pa.Table) -> str:
     """Keep rows in memory, and the name that questions know them by."""
     name = f"sample_{next(_names)}"
     with _lock:
-        _connection().register(name, rows)
+        _cleared().register(name, rows)
     return name
 
 
 def let_go(names: Iterable[str]) -> None:
-    """Forget tables that were kept."""
-    with _lock:
-        for name in names:
-            _connection().unregister(name)
+    """Forget tables that were kept, when the next question comes.
+
+    Not at once, because nobody may wait here: Python collects garbage in any thread, one of DuckDB's too, and what is
+    collected lets go. The question at hand would wait for its thread, and that thread for the question.
+    """
+    _gone.extend(names)
+
+
+def _cleared() -> duckdb.DuckDBPyConnection:
+    """The connection, without the tables that were let go."""
+    connection = _connection()
+    while _gone:
+        connection.unregister(_gone.popleft())
+    return connection
 
 
 def constant(text: str) -> str:
