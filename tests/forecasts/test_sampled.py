@@ -231,6 +231,26 @@ def test_a_small_text_is_read_whole(tmp_path: Path) -> None:
     assert (found.whole, found.total, found.tasks) == (True, exact(1_000), 1)
 
 
+@pytest.mark.parametrize("options", [{}, {"bad": "quarantine"}], ids=["plain", "quarantine"])
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_the_lines_of_a_text_are_of_their_folders(tmp_path: Path, format: str, options: dict[str, str]) -> None:
+    """What folders' names spell is a column of each line, in the type that it has; each file is a run."""
+    line = "n\n%d\n%d\n" if format == "csv" else '{"n": %d}\n{"n": %d}\n'
+    for day in (1, 2, 3):
+        (folder := tmp_path / f"day=2026-03-0{day}").mkdir()
+        (folder / f"a.{format}").write_text(line % (day, day))
+    paths = tuple(map(str, sorted(tmp_path.rglob(f"*.{format}"))))
+    source = Source("days", {"n": "BIGINT", "day": "DATE"}, 99, format, paths, {"day": "DATE"}, options)
+
+    found = taken(source, "day", "n")
+
+    assert (found.whole, found.total) == (True, exact(6))
+    assert found.rows.select([RUN, "n"]).to_pylist() == [{RUN: run, "n": run + 1} for run in (0, 0, 1, 1, 2, 2)]
+    assert [each.isoformat() for each in found.rows["day"].to_pylist()] == [
+        f"2026-03-0{day}" for day in (1, 1, 2, 2, 3, 3)
+    ]
+
+
 def test_a_format_that_has_no_way(tmp_path: Path) -> None:
     """Of what cannot be read in part there is no sample, which is no error."""
     source = Source("rows", KINDS, None, "iceberg", (str(tmp_path),))

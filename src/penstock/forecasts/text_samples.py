@@ -6,14 +6,18 @@ import functools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from penstock import sql
 from penstock.engines.asking import embedded
 from penstock.engines.files import beginning
 from penstock.figures import Figure, exact
 from penstock.forecasts.cluster import Cluster
-from penstock.forecasts.sample import Sample, of_runs
+from penstock.forecasts.sample import RUN, Sample, of_runs, with_folders
 from penstock.forecasts.sources import File, Source, pieces, spread
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["of_text"]
 
@@ -24,27 +28,38 @@ TEXT, TEXTS, SPREAD, COUNTED = 2 << 20, 24 << 20, 12, 16
 @functools.lru_cache(32)
 def of_text(source: Source, files: tuple[File, ...], names: tuple[str, ...], cluster: Cluster) -> Sample:
     """Lines of some files, read by the embedded engine as the whole is read; how many there are, from some more."""
+    import pyarrow.compute as pc
+
     first = len(_lines(files[0][0], TEXT)[0])
     some = spread(files, min(SPREAD, max(2, TEXTS // max(1, first))))
-    runs, read_lines, whole = [], 0, len(files) == len(some)
+    read_lines, whole = 0, len(files) == len(some)
     with tempfile.TemporaryDirectory(prefix="penstock-sample-") as folder:
         for number, (path, _, _) in enumerate(some):
             text, _, all_of_it = _lines(path, TEXT)
             whole &= all_of_it
             read_lines += text.count(b"\n")
-            file = Path(folder, f"{number}.{'ndjson' if source.format == 'json' else source.format}")
+            file = Path(folder, f"{RUN}={number}", f"0.{'ndjson' if source.format == 'json' else source.format}")
+            file.parent.mkdir()
             file.write_bytes(text)
-            engine = embedded()
-            read = engine.read(str(file), source.format, **dict(source.options))
-            wanted = [name for name in names if name in engine.columns(read)]
-            data = engine.batches(engine.query(f"SELECT {sql.quoted(wanted) or '1 AS one'} FROM t", {"t": read}))
-            runs.append(data.read_all())
-    rows = sum(run.num_rows for run in runs)
+        read = _read(folder, source, names)
+    runs = []
+    for number, (path, _, _) in enumerate(some):
+        run = read.filter(pc.equal(read[RUN], number)).drop_columns(RUN)
+        runs.append(with_folders(run, path, source.hive, names))
+    rows = read.num_rows
     tasks = len(pieces(source, [file[0] for file in files], cluster))
     if whole:
         return of_runs(source, names, runs, exact(rows), tasks)
     total = _lines_in(files) * rows / max(1, read_lines)
     return of_runs(source, names, runs, Figure(0.85 * total, total, 1.15 * total, "sample"), tasks)
+
+
+def _read(folder: str, source: Source, names: Sequence[str]) -> pa.Table:
+    """The rows of all pieces, whose layout is looked at once; their folders say which piece each row is of."""
+    engine = embedded()
+    read = engine.read(folder, source.format, **dict(source.options))
+    wanted = [RUN, *(name for name in names if name in engine.columns(read))]
+    return engine.batches(engine.query(f"SELECT {sql.quoted(wanted)} FROM t", {"t": read})).read_all()
 
 
 def _lines(path: str, most: int) -> tuple[bytes, float, bool]:
