@@ -131,6 +131,15 @@ def test_what_other_operators_give(folder: Path, thin: None, query: str) -> None
     assert found.mid == pytest.approx(real, rel=0.05)
 
 
+def test_what_stands_together_does_so_in_a_union(folder: Path, thin: None) -> None:
+    """Keys of rows that lie near each other, as a visit's clicks in a log, grow with the rows, whatever sorted them."""
+    latest = "SELECT id // 30 AS visit, row_number() OVER (PARTITION BY id ORDER BY amount) AS n FROM orders"
+    visits = f"SELECT visit FROM ({latest}) WHERE n = 1 UNION ALL SELECT -1 FROM orders WHERE id < 9"
+    found, real = rows(folder, f"SELECT visit FROM ({visits}) GROUP BY visit")
+
+    assert found.mid == pytest.approx(real, rel=0.15)
+
+
 @pytest.mark.parametrize(
     ("query", "known"),
     [

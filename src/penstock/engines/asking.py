@@ -6,13 +6,16 @@ that a question about a small sample takes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
 import re
+import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -25,7 +28,7 @@ from penstock.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ask", "columns_of", "constant", "embedded", "keep", "let_go"]
+__all__ = ["as_parquet", "ask", "columns_of", "constant", "embedded", "keep", "let_go"]
 
 _names = itertools.count()
 _lock = threading.RLock()  # a connection answers one question at a time
@@ -52,13 +55,32 @@ def ask(question: str) -> pa.Table:
     Raises:
         InputError: DuckDB cannot answer it.
     """
+    with _answering(question) as connection:
+        return connection.sql(question).to_arrow_table()
+
+
+def as_parquet(question: str) -> tuple[int, int]:
+    """How many rows the answer has, and the bytes that they take in a file.
+
+    Spark's files of a day of clicks are 0.9 to 1.2 times as large. Arrow's writer keeps a dictionary of values that
+    hardly come twice: its files are 1.3 times as large.
+    """
+    with _answering(question) as connection, tempfile.TemporaryDirectory(prefix="penstock-sample-") as folder:
+        file = Path(folder, "0.parquet")
+        copy = f"COPY ({question}) TO {sql.literal(str(file))} (FORMAT parquet, COMPRESSION zstd)"
+        [[rows]] = connection.execute(copy).fetchall()
+        return rows, file.stat().st_size
+
+
+@contextlib.contextmanager
+def _answering(question: str) -> Iterator[duckdb.DuckDBPyConnection]:
     with _lock:
         connection = _cleared()
         try:
             for name in set(_VARIABLE.findall(question)) - _known:
                 connection.execute(f"SET VARIABLE {sql.quote(name)} = {_constants[name]}")
                 _known.add(name)
-            return connection.sql(question).to_arrow_table()
+            yield connection
         except duckdb.Error as error:
             raise InputError(f"a sample cannot be asked: {error}", "") from error
 

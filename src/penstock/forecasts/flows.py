@@ -255,7 +255,10 @@ class Flows:
         )
 
     def _union(self, node: Union, wanted: int) -> Flow | None:
-        """Of branches that are sampled more thickly, fewer rows."""
+        """Of branches that are sampled more thickly, fewer rows; places go on from branch to branch.
+
+        Branches of one sample share its places: they are its rows, asked in several ways.
+        """
         found = [self.of(branch, wanted) for branch in node.branches]
         flows = [flow for flow in found if flow is not None]
         if not flows or len(flows) < len(found):
@@ -263,17 +266,17 @@ class Flows:
         shares = [flow.taken / flow.total.mid if flow.total.mid else 1.0 for flow in flows]
         least = min(shares)
         columns = sql.quoted(node.columns)
-        texts = [
-            f"SELECT {columns}, {TASK}, {PLACE} FROM ({flow.text})"
-            + (f" WHERE hash({PLACE}) % 10000 < {round(10_000 * least / share)}" if share > least else "")
-            for flow, share in zip(flows, shares, strict=True)
-        ]
-        text = f"SELECT {columns}, 0 AS {TASK}, row_number() OVER () - 1 AS {PLACE} FROM ({' UNION ALL '.join(texts)})"
-        total = total_of(flow.total for flow in flows)
+        alike = len({tuple(each.source for each in walk(branch) if isinstance(each, Scan)) for branch in node.branches})
+        texts, places = [], 0
+        for flow, share in zip(flows, shares, strict=True):
+            begin = 0 if alike == 1 else places
+            some = f" WHERE hash({PLACE}) % 10000 < {round(10_000 * least / share)}" if share > least else ""
+            texts.append(f"SELECT {columns}, 0 AS {TASK}, {PLACE} + {begin} AS {PLACE} FROM ({flow.text}){some}")
+            places = max(places, begin + flow.base_taken)
+        total, whole = total_of(flow.total for flow in flows), all(flow.whole for flow in flows)
         tasks = sum(flow.tasks for flow in flows)
-        held = self.held(Flow(text, 0, total, tasks, 1, 1, False, all(flow.whole for flow in flows), 1))
-        taken = max(1, held.taken)
-        return held._replace(base=total.mid or taken, base_taken=taken, first_run=taken)
+        held = self.held(Flow(" UNION ALL ".join(texts), 0, total, tasks, places, places, False, whole, places))
+        return held._replace(base=places * (total.mid or held.taken) / max(1, held.taken))
 
     def _crossed(self, node: Exchange, below: Flow) -> Flow:
         """The same rows; where they were brought together, they lie in other partitions, in no order."""

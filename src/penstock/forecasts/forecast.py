@@ -11,7 +11,7 @@ from typing import NamedTuple
 import sqlglot
 
 from penstock import sql
-from penstock.engines.asking import ask
+from penstock.engines.asking import as_parquet, ask
 from penstock.errors import PenstockError
 from penstock.figures import NOTHING, UNKNOWN, Figure
 from penstock.forecasts.cluster import Cluster
@@ -84,17 +84,12 @@ class Forecast:
 
     def written(self, node: Node) -> Figure:
         """What the rows of a node take as Parquet, measured on some of them."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         flow = self.flows.of(node)
         if flow is None or not flow.taken:
             return UNKNOWN if flow is None else NOTHING
         columns = ", ".join(sql.quote(name) for name in node.columns)
-        rows = ask(f"SELECT {columns} FROM ({flow.text}) LIMIT {WRITTEN}")
-        into = pa.BufferOutputStream()
-        pq.write_table(rows, into, compression="zstd")
-        return flow.total.times(into.tell() / max(1, rows.num_rows), "sample")
+        rows, size = as_parquet(f"SELECT {columns} FROM ({flow.text}) LIMIT {WRITTEN}")
+        return flow.total.times(size / max(1, rows), "sample")
 
     def _heaviest(self, exchange: Exchange, rows: Rows) -> float:
         """The share of the most frequent key: its average in the runs of the sample, if it is in several of them.
