@@ -79,7 +79,11 @@ class Application:
     def says(self) -> Any:
         """The next line: what a call said with `say`, or what it returned."""
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        try:
+            line = self.process.stdout.readline()
+        except BaseException:  # the test's time is over: what it asked for would be told to the next one
+            self.process.kill()
+            raise
         assert line, "the application ended; why is on stderr"
         return json.loads(line)
 

@@ -58,7 +58,7 @@ def make_archive() -> None:
         rows(ps.query("SELECT *, lag(at) OVER (PARTITION BY k ORDER BY at) AS before FROM t", t=events))
         jvm = engine.session.sparkContext._gateway.proc
     jvm.stdin.close()  # it ends, and writes
-    jvm.wait()
+    jvm.wait(timeout=300)
     if aside.exists():
         aside.rename(ARCHIVE)
 

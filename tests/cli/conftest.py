@@ -7,9 +7,9 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -69,11 +69,21 @@ def penstock(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixtur
     return command
 
 
-def started(*arguments: str, **options: object) -> subprocess.Popen[bytes]:
-    """The command as a process of its own."""
+@pytest.fixture
+def started() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start the command as a process of its own, which ends with the test at the latest."""
     program = "import sys; from penstock.cli.main import main; main()"
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen([sys.executable, "-c", program, *arguments], env=environment, **options)  # type: ignore[call-overload]
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+        running.append(subprocess.Popen([sys.executable, "-c", program, *arguments], env=environment, **options))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait(timeout=30)
 
 
 def packed(text: str) -> bytes:

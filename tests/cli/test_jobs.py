@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import started
-
 JOB = """
 import penstock as ps
 job = ps.Job("shop")
@@ -185,7 +183,7 @@ def test_quarantined_rows_are_shown_and_can_be_mended_and_fed_in_again(penstock)
     assert penstock("quarantine", "last", "orders", "-o", "mend.ndjson").code == 2  # it is there already
 
 
-def test_ctrl_c_stops_a_run_that_can_go_on(tmp_path):
+def test_ctrl_c_stops_a_run_that_can_go_on(tmp_path, started):
     """Exit 130, a word about going on, a run that is "interrupted", and the same command ends it."""
     slow = JOB.replace("    return ps.aggregate", "    import time\n    time.sleep(SLEEP)\n    return ps.aggregate")
     Path("job.py").write_text(slow.replace("SLEEP", "60"))
@@ -199,11 +197,8 @@ def test_ctrl_c_stops_a_run_that_can_go_on(tmp_path):
 
     assert process.returncode == 130
     assert b"the same command goes on from there" in err
-    assert json.loads(_told("runs", "--json"))["runs"][0]["status"] == "interrupted"
+    out, _ = started("runs", "--json", stdout=subprocess.PIPE).communicate(timeout=60)
+    assert json.loads(out)["runs"][0]["status"] == "interrupted"
     Path("job.py").write_text(slow.replace("SLEEP", "0"))
-    assert "lake" in json.loads(_told("run", "job.py", "--json", "-q"))["did"]
-
-
-def _told(*arguments):
-    with started(*arguments, stdout=subprocess.PIPE) as process:
-        return process.stdout.read()
+    out, _ = started("run", "job.py", "--json", "-q", stdout=subprocess.PIPE).communicate(timeout=60)
+    assert "lake" in json.loads(out)["did"]

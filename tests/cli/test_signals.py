@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import started
-
 # Minutes of work on a small file.
 ENDLESS = "SELECT count(*) AS n FROM t AS a, t AS b, t AS c WHERE (a.v + 3 * b.v + 5 * c.v) % 7 = 1"
 
@@ -22,7 +20,7 @@ def numbers(folder):
     Path("few.csv").write_text("v\n" + "\n".join(map(str, range(5_000))) + "\n")
 
 
-def test_a_reader_that_leaves_early_is_no_error():
+def test_a_reader_that_leaves_early_is_no_error(started):
     """`penstock … | head` ends without a word when head has seen enough."""
     process = started("where", "numbers.csv", "v >= 0", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     first = process.stdout.readline()
@@ -34,7 +32,7 @@ def test_a_reader_that_leaves_early_is_no_error():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_work(tmp_path, monkeypatch, number):
+def test_a_signal_stops_the_work(tmp_path, monkeypatch, started, number):
     """Ctrl-C ends a long query at once with one line and exit 130, SIGTERM alike; the spooled input is gone."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -75,7 +73,7 @@ def out(rows):
 """
 
 
-def test_a_signal_stops_a_plan():
+def test_a_signal_stops_a_plan(started):
     """Ctrl-C ends planning with exit 130 and no plan, whatever the work at hand makes of it."""
     Path("stubborn.py").write_text(STUBBORN)
     process = started("plan", "stubborn.py", stdout=subprocess.PIPE, stderr=subprocess.PIPE)

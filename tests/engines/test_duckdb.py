@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -25,6 +27,43 @@ def test_results_stream_while_the_connection_works_on() -> None:
 
         assert rows(ps.aggregate(table, n="count(*)")) == [{"n": 500_000}]
         assert first.num_rows + sum(batch.num_rows for batch in reader) == 500_000
+
+
+LEFT_HALF_READ = """
+import gc, threading, time
+import pyarrow as pa
+import penstock as ps
+
+gc.disable()
+collected = threading.Event()
+
+def batches():
+    for number in range(2000):
+        time.sleep(0.002)
+        if wanted.is_set() and threading.current_thread() is not threading.main_thread():
+            wanted.clear()
+            gc.collect()
+            collected.set()
+        yield pa.record_batch({"x": [number] * 2000})
+
+wanted = threading.Event()
+engine = ps.connect("duckdb", threads=2)
+source = pa.RecordBatchReader.from_batches(pa.schema({"x": pa.int64()}), batches())
+ring = [engine.batches(engine.connection.from_arrow(source))]
+ring.append(ring)
+ring[0].read_next_batch()
+del ring, source
+wanted.set()
+print(collected.wait(20))
+engine.close()
+"""
+
+
+def test_a_stream_that_is_left_is_collected_anywhere() -> None:
+    """Also in a thread of DuckDB's own, at work on that stream: the work goes on, and the process ends."""
+    ended = subprocess.run([sys.executable, "-c", LEFT_HALF_READ], capture_output=True, text=True, timeout=60)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
 
 
 def test_two_engines_over_one_connection_take_turns() -> None:

@@ -97,7 +97,7 @@ def test_a_pipe_is_read_as_it_comes(tmp_path: Path) -> None:
             for part in (b"\xef\xbb\xbfon", b"e\nt", b"w", b"o\r", b"\nthree"):
                 out.write(part)
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     found = read(pipe)
     writer.join()

@@ -163,7 +163,7 @@ def connect_server(java: None, tmp_path: Path) -> Iterator[str]:
         try:
             deadline = time.monotonic() + PATIENCE
             while not _answers(port):
-                assert time.monotonic() < deadline, log.read_text()[-2000:]
+                assert server.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
                 time.sleep(0.2)
             yield f"sc://127.0.0.1:{port}"
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import multiprocessing
 import os
 import signal
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+import penstock as ps
 from penstock import exchange as ex
 from penstock.errors import EngineError, UsageError
 from penstock.exchange.checkpoint import Checkpoint, Record
@@ -208,6 +211,52 @@ def test_a_frozen_worker_is_waited_for_and_named() -> None:
 
     with pytest.raises(EngineError, match=r'worker 0 (waited for|could not send to) worker 1 in phase "all"'):
         ex.run(work, [None] * 2, transport="process", timeout=1.0)
+
+
+def test_a_worker_destroys_nothing_of_its_parent() -> None:
+    """What is the parent's garbage stays so in a forked worker: threads that it would wait for to end are not there."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for number in range(2000):
+            time.sleep(0.002)
+            yield pa.record_batch({"x": [number] * 2000})
+
+    def work(part: None, world: ex.World) -> list[bytes]:
+        gc.collect()
+        return world.gather("all", b"%d" % world.id)
+
+    gc.disable()
+    try:
+        with ps.connect("duckdb", threads=2) as engine:
+            source = pa.RecordBatchReader.from_batches(pa.schema({"x": pa.int64()}), batches())
+            ring: list[Any] = [engine.batches(engine.connection.from_arrow(source))]
+            ring.append(ring)
+            ring[0].read_next_batch()
+            del ring, source
+
+            assert ex.run(work, [None] * 2, transport="process", timeout=10) == [[b"0", b"1"]] * 2
+    finally:
+        gc.enable()
+
+
+def test_a_stopped_worker_ends_with_its_parent(tmp_path: Path) -> None:
+    """Even one that can do nothing any more: else it would keep open what the parent had open."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from penstock import exchange as ex\n"
+        "def work(part, world):\n"
+        "    Path(part).write_text(str(os.getpid()))\n"
+        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
+        f"ex.run(work, [{str(tmp_path / 'id')!r}], transport='process')\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(program)])
+    wait_for(lambda: (tmp_path / "id").exists() and (tmp_path / "id").read_text())
+    parent.kill()
+    parent.wait()
+
+    wait_for(lambda: not lives(int((tmp_path / "id").read_text())))
 
 
 def test_a_dead_parent_leaves_nobody(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import penstock as ps
+from penstock.engines import evolution
 from penstock.engines.engine import Engine, Table
 from penstock.testing import assert_tables_equal
 
@@ -153,3 +156,17 @@ def test_late_data_replaces_its_own_day(engine: Engine, table: MakeTable, tmp_pa
     assert {file: file.stat().st_ino for file in others} == others
     kept = [row for row in days if row["day"] != date(2026, 3, 1)]
     assert_tables_equal(engine.read(str(out)), [*kept, {"v": 200, "day": date(2026, 3, 1)}])
+
+
+def test_footers_that_nobody_wants_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stops half-way goes on at once: a collection of garbage may stop it in a thread that the rest waits for."""
+    wanted = threading.Event()
+    monkeypatch.setattr(evolution, "_footer", lambda path: path if path == "0" else wanted.wait(20))
+    found = evolution.footers([str(number) for number in range(30)])
+    assert next(found) == "0"
+    begun = time.monotonic()
+    found.close()
+    took = time.monotonic() - begun
+    wanted.set()
+
+    assert took < 10

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,21 @@ def test_the_living_keep_their_folders(tmp_path: Path) -> None:
         other.send_signal(signal.SIGKILL)
     with swap.aside(tmp_path / "out") as ours:
         assert os.listdir(tmp_path) == [ours.name]
+
+
+def test_a_lock_ends_with_its_holder(tmp_path: Path) -> None:
+    """A process that was forked while a folder was held, as an exchange's workers are, does not hold it any longer."""
+    (tmp_path / "out").mkdir()
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    try:
+        with swap.held(tmp_path / "out"):
+            child.start()
+        with swap._locked(tmp_path / "out", wait=False) as free:
+            assert free
+        assert child.is_alive()
+    finally:
+        child.kill()
+        child.join()
 
 
 def test_a_version_is_held_or_gone(tmp_path: Path) -> None:

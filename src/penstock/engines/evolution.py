@@ -141,9 +141,13 @@ class Footer(NamedTuple):
 
 def footers(paths: Sequence[str]) -> Iterator[Footer]:
     """The footers of Parquet files, in the order of the paths, several at once."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
         for start in range(0, len(paths), BATCH):  # `map` starts all at once, and keeps what comes early
             yield from pool.map(_footer, paths[start : start + BATCH])
+    finally:
+        # Without a wait: who stops half-way may be collected in the very thread of fsspec that the rest needs.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _footer(path: str) -> Footer:

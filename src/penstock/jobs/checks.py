@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cached_property
 from numbers import Integral, Number
 from typing import Any, NamedTuple
 
@@ -39,13 +38,17 @@ class Checked:
         self.marked = marked
         """All rows, and `reasons`: null, or the names of the rules that the row breaks."""
         self.fail_above = fail_above
+        self._rows: Table | None = None
 
-    @cached_property
+    @property
     def _kept(self) -> Table:
-        kept = engine_of(self.marked).materialize(self.marked)
-        if self.fail_above is not None:
-            refuse_above(counted(kept), self.fail_above)
-        return kept
+        # No cached_property: before Python 3.12 it holds one lock for all checks of the process while it runs.
+        if self._rows is None:
+            kept = engine_of(self.marked).materialize(self.marked)
+            if self.fail_above is not None:
+                refuse_above(counted(kept), self.fail_above)
+            self._rows = kept
+        return self._rows
 
     @property
     def good(self) -> Table:

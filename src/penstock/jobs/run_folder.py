@@ -273,7 +273,10 @@ def held(home: Path, *, wait: bool) -> Iterator[None]:
         lock.truncate(0)
         lock.write(f"process {os.getpid()}, since {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC")
         lock.flush()
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # by name: a process that was forked meanwhile holds the file as well
 
 
 def is_held(home: Path) -> bool:

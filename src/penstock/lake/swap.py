@@ -10,7 +10,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["aside", "clear_away", "exchange", "held", "sync", "sync_tree"]
@@ -107,6 +107,8 @@ def _locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
     try:
         yield _lock(handle, wait) and _same(handle, folder)
     finally:
+        with suppress(OSError):  # by name: a process that was forked meanwhile holds the handle as well
+            fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 
