@@ -14,6 +14,7 @@ from typing import NamedTuple
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, UnsupportedError
+from sqlglot.tokens import Token, TokenType
 
 from penstock.dialect import groups, numbers, refused, texts, times
 from penstock.dialect.kinds import kind, note_kinds, note_kinds_of_query
@@ -203,12 +204,23 @@ def _marked(error: SqlglotError, shown: str) -> str:
     """
     told = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
     before, token = str(told.get("start_context") or ""), str(told.get("highlight") or "")
+    if before and shown.startswith(before) and (odd := _no_statement(shown)):  # the first word is wrong, not the next
+        before, token = shown[: odd.start], odd.text
     at = shown.rfind(token, 0, len(before) + len(token)) if token else -1
     if at < 0 or len(before) >= 100:  # sqlglot shows the last 100 letters before it, so that its place is not known
         return shown
     begin = shown.rfind("\n", 0, at) + 1
     end = (shown + "\n").index("\n", at)
     return f"{shown[:end]}\n{' ' * (at - begin)}{'^' * len(token)}{shown[end:]}"
+
+
+def _no_statement(text: str) -> Token | None:
+    """The first token of a text, if no query begins with it: `SELEC`."""
+    try:
+        first = next(iter(sqlglot.tokenize(text, read="duckdb")), None)
+    except SqlglotError:
+        return None
+    return first if first and first.token_type == TokenType.VAR else None
 
 
 def _complaint(error: SqlglotError) -> str:

@@ -166,6 +166,8 @@ def test_sql_that_does_not_parse(penstock):
         ([TOTALS, "sale.csv"], "no such file: sale.csv", 'did you mean "sales.csv"?'),
         (["jab.py"], "jab.py", ""),
         ([TOTALS, "sales.csv", "--cluster", "core=3"], 'a cluster has no "core"', "cores"),
+        ([TOTALS, "sales.csv", "--cluster", "machines"], '"machines" describes no cluster', "--cluster NAME=VALUE"),
+        ([TOTALS, "sales.csv", "--cluster", "reducers=0"], 'cannot have reducers="0"', "a whole number from 1 on"),
         ([TOTALS, "sales.csv", "--max-moved", "lots"], '"lots" is not a size', "256MB"),
         (["DELETE FROM t", "sales.csv"], "this is not a query", "write one SELECT"),
     ],

@@ -51,6 +51,25 @@ def test_a_column_that_is_not_there(penstock):
     assert 'did you mean "user"?' in result.err
 
 
+def test_a_key_without_a_name(penstock):
+    """The error speaks of the option that there is."""
+    result = penstock("skew", "answers.csv", "--key", "")
+
+    assert result.code == 2
+    assert "error: --key names no column" in result.err
+    assert "--by" not in result.err
+
+
+@pytest.mark.parametrize("key", ['the "user"', '"the ""user"""'])
+def test_a_column_with_quotes_in_its_name(penstock, key):
+    """It may be given by its plain name as well as in quotes."""
+    Path("quoted.csv").write_text('"the ""user""",n\na,1\na,2\nb,3\n')
+
+    result = penstock("skew", "quoted.csv", "--key", key, "--json")
+
+    assert json.loads(result.out)["key"] == ['the "user"']
+
+
 @pytest.mark.parametrize("words", [["--partitions", "0", "--key", "user"], [], ["--key", ","]])
 def test_wrong_words(penstock, words):
     """No key, or no partition, is wrong use."""

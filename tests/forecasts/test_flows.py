@@ -156,6 +156,32 @@ def test_what_is_exact(folder: Path, query: str, known: Figure) -> None:
     assert rows(folder, query)[0] == known
 
 
+@pytest.mark.parametrize(
+    ("where", "left"),
+    [
+        ("country IS NULL", 30), ("country IS NOT DISTINCT FROM NULL", 30), ("country = 'US' OR country IS NULL", 50),
+        ("country = 'US'", 20), ("country IS NOT NULL", 20),
+    ],
+)  # fmt: skip
+def test_a_null_that_a_folder_spells(tmp_path: Path, where: str, left: int) -> None:
+    """The folder of the rows without a value has nulls, and no text that is spelled like its name."""
+    made = "SELECT i AS id, CASE WHEN i < 20 THEN 'US' END AS country FROM range(50) AS r(i)"
+    duckdb.sql(f"COPY ({made}) TO '{tmp_path}/t' (FORMAT parquet, PARTITION_BY country)")
+
+    table = ps.query(f"SELECT id FROM t WHERE {where}", t=ps.read(str(tmp_path / "t")))
+
+    assert told(Paper(CLUSTER).again(table)) == exact(left)
+
+
+@pytest.mark.parametrize("sets", ["(kind), (kind), ()", "(kind, a), (a, kind), (a)"])
+def test_a_grouping_set_that_stands_twice(folder: Path, sets: str) -> None:
+    """It gives its groups twice, in whichever order its keys stand."""
+    visits = "(SELECT kind, kind % 2 AS a FROM visits)"
+    found, real = rows(folder, f"SELECT count(*) AS n FROM {visits} GROUP BY GROUPING SETS ({sets})")
+
+    assert found.mid == pytest.approx(real, rel=0.05)
+
+
 def test_a_table_that_cannot_be_sampled() -> None:
     """Nothing is known of it nor of what is made of it."""
     table = Paper(CLUSTER)._scan(Source("rows", {"k": "BIGINT"}, None, "iceberg", (".",)))

@@ -251,6 +251,29 @@ def test_the_lines_of_a_text_are_of_their_folders(tmp_path: Path, format: str, o
     ]
 
 
+def test_the_lines_of_logs_are_sampled(tmp_path: Path) -> None:
+    """An access log of several files is known by its lines, each of them a run, whatever folders spell."""
+    for day in (1, 2):
+        (folder := tmp_path / f"day=2026-03-0{day}").mkdir()
+        line = f'192.0.2.1 - - [0{day}/Mar/2026:10:00:00 +0000] "GET /{day} HTTP/1.1" 200 10\n'
+        (folder / "access.log").write_text(line * 3)
+    paths = tuple(map(str, sorted(tmp_path.rglob("*.log"))))
+
+    found = taken(Source("logs", {"path": "VARCHAR"}, 99, "log", paths), "path")
+
+    assert (found.whole, found.total) == (True, exact(6))
+    assert found.rows["path"].to_pylist() == ["/1"] * 3 + ["/2"] * 3
+
+
+def test_rows_are_counted_without_a_column(tmp_path: Path) -> None:
+    """Where a query uses no column, a sample has as many rows as it would have of one."""
+    found = taken(parquet(tmp_path, 20_000), wanted=1_000)
+
+    assert found.rows.column_names == [RUN, ROW]
+    assert (found.taken, found.total) == (found.rows.num_rows, exact(20_000))
+    assert found.taken > 900
+
+
 def test_a_format_that_has_no_way(tmp_path: Path) -> None:
     """Of what cannot be read in part there is no sample, which is no error."""
     source = Source("rows", KINDS, None, "iceberg", (str(tmp_path),))

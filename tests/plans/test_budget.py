@@ -89,6 +89,16 @@ def test_a_budget_as_it_is_written() -> None:
     assert budget_of(None, None, None) == Budget()
 
 
+def test_nothing_may_be_moved() -> None:
+    """A gate of 0 lets narrow steps through, and nothing that moves a byte."""
+    budget = budget_of("0", "0B", None)
+
+    assert budget == Budget(0, 0)
+    hold_to(STEPS[:1], budget)
+    with pytest.raises(OverBudget, match="and 0 B may be"):
+        hold_to(STEPS[:2], budget)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [((None, None, "many"), "max-files"), (("lots", None, None), '"lots" is not a size'), ((None, "-1", None), "size")],

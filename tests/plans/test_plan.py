@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -135,6 +136,94 @@ def test_what_differs_from_run_to_run_is_planned(duckdb_engine: Any, lake: Path)
     assert (found.notes, [finding.code for finding in found.findings]) == ((), ["PEN210"])
 
 
+@pytest.mark.parametrize(
+    ("query", "last", "rows"),
+    [
+        ("SELECT id FROM t LIMIT 7", "first 7", 7),
+        ("SELECT id FROM t LIMIT 5000", "first 5000", ROWS),
+        ("SELECT count(*) AS n FROM t LIMIT 0", "first 0", 0),
+        ("SELECT id FROM t LIMIT 5 OFFSET 3998", "skip 3998", 2),
+        ("SELECT id FROM t ORDER BY id LIMIT 5 OFFSET 3998", "skip 3998", 2),
+        ("SELECT id FROM t ORDER BY id LIMIT 5 OFFSET 9000", "skip 9000", 0),
+        ("SELECT id FROM t ORDER BY id LIMIT 10 OFFSET 20", "skip 20", 10),
+        ("SELECT id FROM t ORDER BY id LIMIT 10", "top 10 by id", 10),
+    ],
+)
+def test_what_comes_out_of_a_limit(engine: Engine, lake: Path, query: str, last: str, rows: int) -> None:
+    """The last step tells the rows of a query that ends with LIMIT, never more than OFFSET leaves of them."""
+    found = ps.plan(query, t=engine.read(str(lake))).steps[-1]
+
+    assert (found.name, found.rows) == (last, exact(rows))
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT id FROM t ORDER BY id LIMIT 10%", "LIMIT PERCENT"),
+        ("SELECT count(*) AS n FROM (SELECT id FROM t LIMIT 5 OFFSET 3998)", "OFFSET in a query within another one"),
+        ("SELECT * FROM t POSITIONAL JOIN u", "POSITIONAL JOIN"),
+        ("SELECT t.id, s.x FROM t, LATERAL (SELECT t.id + 1 AS x) AS s", "LATERAL"),
+        ("SELECT MAP {text: 1} AS s FROM t", "Name needs to be a string or an Identifier"),
+    ],
+)
+def test_what_a_plan_does_not_understand(duckdb_engine: Engine, lake: Path, query: str, said: str) -> None:
+    """A note says what it is; the reads are those of tables that are asked for, and nothing made up stands beside."""
+    other = lake.parent / "other.parquet"
+    pq.write_table(pa.table({"id": [1, 2]}), other)
+    found = ps.plan(query, u=duckdb_engine.read(str(other)), t=duckdb_engine.read(str(lake)))
+
+    reads = sorted({step.name for step in found.steps if step.scan})
+    assert said in found.notes[-1]
+    assert reads == (["read lake/", "read other.parquet"] if "JOIN" in query else ["read lake/"])
+    assert {step.rows.mid for step in found.steps if not step.scan} <= {None, 1, ROWS}
+
+
+def test_lateral_queries_are_not_guessed_at(duckdb_engine: Engine, lake: Path) -> None:
+    """DuckDB makes joins of them; what it expects to come out of those is not told as an estimate."""
+    t, u = duckdb_engine.read(str(lake)), duckdb_engine.adopt(pa.table({"k": [1, 2], "n": [3, 4]}))
+    found = ps.plan("SELECT t.id, s.n FROM t, LATERAL (SELECT u.n FROM u WHERE u.k = t.k) AS s", t=t, u=u)
+
+    assert [step.rows.mid for step in found.steps if not step.scan and step.kind != "narrow"] == [None]
+
+
+def test_what_a_scan_of_a_table_filters_is_estimated(duckdb_engine: Any) -> None:
+    """DuckDB's guess of what a filter within a scan leaves is no count."""
+    duckdb_engine.connection.execute("CREATE TABLE e AS SELECT i AS id, i % 5 AS k FROM range(1000) AS r(i)")
+    found = ps.plan(duckdb_engine.connection.table("e").filter("id < 7").aggregate("k, count(*)"))
+
+    assert (found.steps[0].name, found.steps[0].rows.basis) == ("seq scan", "model")
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [
+        ({"machines": 0}, 'machines="0"'), ({"machines": 2.5}, 'machines="2.5"'), ({"machines": "x"}, 'machines="x"'),
+        ({"cores": 0}, 'cores="0"'), ({"reducers": -3}, 'reducers="-3"'), ({"memory": -1}, 'memory="-1"'),
+        ({"codec": "foo"}, "lz4, zstd, snappy, none"), ({"adaptive": "maybe"}, "true or false"),
+        ({"split": 0}, 'split="0"'), ({"open_cost": "1x"}, 'open_cost="1x"'), (5, "cluster=5 describes no cluster"),
+    ],
+)  # fmt: skip
+def test_a_cluster_that_cannot_be(duckdb_engine: Engine, cluster: Any, said: str) -> None:
+    """What is wrong is named, and what is possible."""
+    with pytest.raises(ps.UsageError, match=re.escape(said)):
+        ps.plan(duckdb_engine.adopt(pa.table({"k": [1]})), cluster=cluster)
+
+
+def test_a_cluster_in_its_own_words(duckdb_engine: Engine) -> None:
+    """Numbers may be text, sizes have units, and Spark's -1 broadcasts nothing."""
+    given = {"machines": "2", "cores": 3, "memory": "1g", "broadcast": -1, "adaptive": False, "codec": "ZSTD"}
+    found = cluster_of(given, duckdb_engine)
+
+    assert (found.cores, found.memory, found.broadcast, found.adaptive, found.codec) == (6, 2 << 30, -1, False, "zstd")
+
+
+@pytest.mark.parametrize("of", [None, 5])
+def test_what_has_no_plan(of: Any) -> None:
+    """Neither a table nor SQL nor a job: the error says what may be given."""
+    with pytest.raises(ps.UsageError, match=f"no plan of {of}; give a table, SQL"):
+        ps.plan(of)
+
+
 # -- scans ------------------------------------------------------------------------------------------------------------
 
 
@@ -254,3 +343,22 @@ def test_far_too_few_partitions_are_told() -> None:
     said = advice([], [step], Cluster(cores=2, memory=0, reducers=1), None)
 
     assert said[1] == " set spark.sql.shuffle.partitions=160, or --cluster reducers=160 to plan for that"
+
+
+@pytest.mark.parametrize(("where", "rows"), [("user_id < 10", 600), ("user_id < 1000", 60_000)])
+def test_a_filtered_relation_of_duckdb_is_counted(where: str, rows: int) -> None:
+    """What a view or a filter over a table of DuckDB's own leaves is counted; DuckDB only guesses at it."""
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE e AS SELECT i % 1000 AS user_id FROM range(60_000) r(i)")
+    connection.execute(f"CREATE VIEW v AS FROM e WHERE {where}")
+
+    for relation in (connection.table("e").filter(where), connection.table("v")):
+        assert ps.plan(relation).steps[0].rows == exact(rows)
+
+
+def test_the_caret_stands_under_a_first_word_that_begins_nothing() -> None:
+    """Of a text that is no statement the first word is marked, not the one at which it ended making sense."""
+    with pytest.raises(ps.UsageError) as caught:
+        ps.plan("SELEC page FROM t", t=[{"page": 1}])
+
+    assert "SELEC page FROM t\n^^^^^" in caught.value.what

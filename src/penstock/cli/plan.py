@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ def _run(
     from penstock.plans.history import remember
 
     budget = budget_of(**most)
-    hardware = job_files.parameters(cluster) or None
+    hardware = _hardware(cluster)
     is_job = not files and what.partition(":")[0].endswith(".py")
     if not files and not is_job:
         raise UsageError(f'"{what}" has no files', "penstock plan job.py, or penstock plan 'SELECT … FROM t' FILE…")
@@ -56,6 +56,18 @@ def _run(
     if found.measured:
         remember(_home(job), job.name if job else what, found.engine, found.measured)
     show(found, _home(job), as_json)
+
+
+def _hardware(words: Sequence[str]) -> dict[str, Any] | None:
+    """What to plan for, in the words of --cluster."""
+    from penstock.cli import job_files
+    from penstock.errors import UsageError
+
+    for word in words:
+        name, _, value = word.partition("=")
+        if not name or not value:
+            raise UsageError(f'"{word}" describes no cluster', "write --cluster NAME=VALUE: --cluster machines=20")
+    return job_files.parameters(words) or None
 
 
 def planned(of: Any, engine: Engine, cluster: Mapping[str, Any] | None = None, **values: Any) -> Plan:

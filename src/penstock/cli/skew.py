@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -27,8 +28,22 @@ def _run(
     say = lambda text: click.echo(f"note: {text}", err=True)  # noqa: E731
     with ps.connect(engine, **settings) as at, opened(files, input_format, say) as inputs:
         table = ps.read(inputs.names, inputs.format, engine=at, **reading)
-        found = attended(at, lambda: ps.skew(table, words.keys(key), partitions, rows=rows), task="skew")
+        wanted = _keys(key, at.columns(table))
+        found = attended(at, lambda: ps.skew(table, wanted, partitions, rows=rows), task="skew")
     click.echo(json.dumps(found.to_json(), indent=1, ensure_ascii=False) if as_json else str(found))
+
+
+def _keys(given: Sequence[str], columns: Iterable[str]) -> list[str] | dict[str, str]:
+    """What rows meet by; a column with quotes in its name may be given by that name as it is."""
+    from penstock.errors import UsageError
+    from penstock.sql import quote
+
+    there = set(columns)
+    try:
+        return words.keys(quote(word) if '"' in word and word in there else word for word in given)
+    except UsageError as error:
+        named = error.what if all(map(str.strip, given)) else "--key names no column"
+        raise UsageError(named, """separate columns by commas, quote odd ones: --key 'a,"b=c"'""") from error
 
 
 skew = click.Command(

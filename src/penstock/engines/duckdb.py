@@ -7,10 +7,10 @@ import re
 import tempfile
 import threading
 import weakref
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
@@ -22,6 +22,7 @@ from penstock.engines import (
     copies,
     ctes,
     duckdb_measures,
+    duckdb_streams,
     file_errors,
     logs,
     notes,
@@ -58,9 +59,6 @@ _FIRST_USE = threading.Lock()
 _STREAMS: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, weakref.WeakSet[duckdb.DuckDBPyConnection]] = (
     weakref.WeakKeyDictionary()
 )
-
-# Streams that nobody reads any more, with their connections: see `_stream`.
-_LEFT: deque[tuple[duckdb.DuckDBPyConnection, pa.RecordBatchReader]] = deque()
 
 # `query_progress` answers only where the bar is on. Nothing is drawn.
 _BAR = "SET enable_progress_bar = true; SET enable_progress_bar_print = false; SET progress_bar_time = 0"
@@ -319,35 +317,18 @@ class DuckDBEngine:
         return [self.connection, *_STREAMS.get(self.connection, ())]
 
     def _stream(self, cursor: duckdb.DuckDBPyConnection, table: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
-        import pyarrow as pa
-
         measures = wanted(self.connection)
         if measures:
             cursor.execute(duckdb_measures.ON)
         bound = cursor.sql(table.sql_query())
         numbers = duckdb_measures.begin(measures)
-        reader = bound.to_arrow_reader()
-
-        def rows() -> Iterator[pa.RecordBatch]:
-            with _errors("running", table):
-                for batch in reader:  # noqa: UP028, `yield from` would close the reader wherever it is collected
-                    yield batch
-                duckdb_measures.tell(cursor, measures, numbers)
-            cursor.close()  # and alive until here: a connection that is gone cannot be interrupted
-
-        # What is left half-read may be collected in any thread. To close it is to wait for its tasks, and the thread
-        # may be one of DuckDB's that has such a task at hand: then it waited for itself, and the process never ended.
-        stream = rows()
-        weakref.finalize(stream, _LEFT.append, (cursor, reader)).atexit = False
-        return pa.RecordBatchReader.from_batches(reader.schema, stream)
+        told = partial(duckdb_measures.tell, cursor, measures, numbers)
+        return duckdb_streams.stream(cursor, bound.to_arrow_reader(), told, partial(_errors, "running", table))
 
     @contextmanager
     def _at_work(self, step: str, statement: Any = "") -> Iterator[None]:
         """Hold the connection, and raise DuckDB's errors as ours, once, with the step and the SQL."""
-        while _LEFT:
-            with suppress(IndexError):  # another thread was quicker
-                for each in reversed(_LEFT.popleft()):
-                    each.close()
+        duckdb_streams.close_left()
         with _LOCKS[self.connection], _errors(step, statement):
             yield
 

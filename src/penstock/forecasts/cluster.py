@@ -52,15 +52,52 @@ def cluster_of(given: Mapping[str, Any] | None, engine: Engine) -> Cluster:
         found = found._replace(**{field: _read(field, text) for field, text in told.items() if text is not None})
     if given is None:
         return found
-    machines = int(given.get("machines", 1))
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"cluster={given!r} describes no cluster", 'name its properties: cluster={"machines": 20, "cores": 16}'
+        )
     known = {*Cluster._fields, "machines"}
     for name in given:
         if name not in known:
             raise UsageError(f'a cluster has no "{name}"', f"it has: {', '.join(sorted(known))}")
-    values = {name: _read(name, str(value)) for name, value in given.items() if name != "machines"}
+    values = {name: _given(name, value) for name, value in given.items()}
+    machines = values.pop("machines", 1)
     for each in ("cores", "memory"):
         values[each] = values.get(each, getattr(found, each)) * machines
     return found._replace(**values)
+
+
+#: The codecs that blocks can be compressed with as Spark does it (`serialised`).
+CODECS = ("lz4", "zstd", "snappy", "none")
+
+#: What may be given for each field, where that is no amount from 1 on.
+_ALLOWED = {
+    "adaptive": re.compile("true|false"), "codec": re.compile("|".join(CODECS)),
+    "open_cost": re.compile(r"\d.*"), "broadcast": re.compile(r"-1|\d.*"),
+}  # fmt: skip
+_EXAMPLES = {
+    **dict.fromkeys(("machines", "cores", "reducers"), "a whole number from 1 on"), "adaptive": "true or false",
+    "codec": ", ".join(CODECS), "open_cost": "bytes, such as 4MB, or 0",
+    "broadcast": "bytes, such as 10MB; 0 or -1 broadcasts nothing",
+}  # fmt: skip
+
+
+def _given(field: str, value: Any) -> Any:
+    """A property as a person gave it.
+
+    Raises:
+        UsageError: It can be no such property.
+    """
+    text = str(value).strip().lower()
+    counted = field in ("machines", "cores", "reducers")
+    pattern = re.compile(r"0*[1-9]\d*") if counted else _ALLOWED.get(field, re.compile(r"(?=.*[1-9])\d.*"))
+    try:
+        if pattern.fullmatch(text):
+            return int(text) if counted else _read(field, text)
+    except UsageError:  # of what begins like a size and is none
+        pass
+    wanted = _EXAMPLES.get(field, "bytes, such as 64MB, and more than 0")
+    raise UsageError(f'a cluster cannot have {field}="{value}"', f"give {wanted}")
 
 
 def _read(field: str, text: str) -> Any:

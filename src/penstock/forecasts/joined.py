@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["joined"]
 
-#: Pairs of rows that are tried where nothing has to be equal.
-PAIRS = 4_000_000
+#: Pairs of rows that are tried where nothing has to be equal, and where keys have to be: those are kept.
+PAIRS, EQUAL = 4_000_000, 1_000_000
 #: Keys of which a sample has so small a part, and that holds most of another's, are not there by chance.
 SMALL, MOST = 0.25, 0.5
 
@@ -51,6 +51,8 @@ def _met(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow:
     pairs = both(node)
     if not pairs and left.taken * right.taken > PAIRS:
         left, right = (_few(flow, 2_000) for flow in (left, right))
+    if pairs and node.how not in ("semi", "anti"):
+        left, right = _bounded(pairs, left, right)
     main, other = (left, right) if right.whole or not left.whole else (right, left)
     how = {"cross": "CROSS", "semi": "SEMI", "anti": "ANTI"}.get(node.how, node.how.upper())
     where = " AND ".join(f"({spelled(condition)})" for condition in node.conditions) or "true"
@@ -68,6 +70,31 @@ def _met(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow:
     once = other.whole or node.how in ("semi", "anti")
     scale = 1.0 if once else (other.total.mid or other.taken) / max(1, other.taken)
     return met._replace(total=part_of(main.total, met.taken * scale, main.taken, met.whole))
+
+
+def _bounded(pairs: Sequence[tuple[exp.Expr, exp.Expr]], left: Flow, right: Flow) -> tuple[Flow, Flow]:
+    """Fewer rows of the side that leads, where equal keys would make too many pairs of all."""
+    ours, theirs = (f"hash({', '.join(map(spelled, side))})" for side in zip(*pairs, strict=True))
+    counts = [
+        f"SELECT {key} AS h, count(*) AS n FROM ({flow.text}) GROUP BY h"
+        for key, flow in ((ours, left), (theirs, right))
+    ]
+    leads = right.whole or not left.whole
+    [most] = ask(f"SELECT coalesce(max(n), 0) AS n FROM ({counts[leads]})")["n"].to_pylist()
+    if most * (left if leads else right).taken <= EQUAL:  # each key once, mostly: no need to count both
+        return left, right
+    made = f"SELECT coalesce(sum(l.n * r.n), 0)::DOUBLE AS n FROM ({counts[0]}) AS l JOIN ({counts[1]}) AS r USING (h)"
+    [found] = ask(made)["n"].to_pylist()
+    if found <= EQUAL:
+        return left, right
+    return (_thinned(left, EQUAL / found), right) if leads else (left, _thinned(right, EQUAL / found))
+
+
+def _thinned(flow: Flow, share: float) -> Flow:
+    """A share of the rows, one every so often: by their places, rows that a join made of one would stay together."""
+    numbered = f"SELECT *, row_number() OVER () AS n FROM ({flow.text})"
+    text = f"SELECT * EXCLUDE (n) FROM ({numbered}) WHERE floor(n * {share!r}) > floor((n - 1) * {share!r})"
+    return flow._replace(text=text, taken=max(1, int(flow.taken * share)), whole=False)
 
 
 def _supposed(flows: Flows, node: Join, left: Flow, right: Flow) -> Flow | None:

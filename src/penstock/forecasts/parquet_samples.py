@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.engines.files import filesystem, is_remote
 from penstock.figures import exact
@@ -100,6 +100,12 @@ def _enough(groups: Iterable[Group], rows: int) -> Iterator[Part]:
         rows -= group.rows or 0
 
 
+def _slimmest(group: Any) -> str:
+    """The column that takes the fewest bytes."""
+    chunks = (group.column(number) for number in range(group.num_columns))
+    return str(min(chunks, key=lambda chunk: chunk.total_compressed_size).path_in_schema.split(".")[0])
+
+
 def _read(group: Group, limit: int, names: Sequence[str], hive: Iterable[str]) -> pa.Table:
     """The first rows of a row group. Pages are read as they are needed, not whole row groups."""
     import pyarrow as pa
@@ -109,7 +115,8 @@ def _read(group: Group, limit: int, names: Sequence[str], hive: Iterable[str]) -
     place, files = path.removeprefix("file://"), filesystem(path) if is_remote(path) else None
     with pq.ParquetFile(place, buffer_size=1 << 16, pre_buffer=False, metadata=footer(path), filesystem=files) as file:
         stored = set(file.schema_arrow.names)
-        columns = [name for name in names if name in stored]
+        # At least one, which tells how many rows there are.
+        columns = [name for name in names if name in stored] or [_slimmest(footer(path).row_group(group.number))]
         found, left = list[pa.RecordBatch](), limit
         for batch in file.iter_batches(min(65_536, max(1, limit)), row_groups=[group.number], columns=columns):
             found.append(batch.slice(0, left))

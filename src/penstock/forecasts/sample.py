@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock import sql
 from penstock.engines.asking import ask, keep, let_go
-from penstock.engines.files import partition_of
+from penstock.engines.files import NULL_PARTITION, partition_of
 from penstock.figures import Figure, exact
 from penstock.forecasts.sources import Source
 from penstock.trees.tree import Columns
@@ -85,7 +85,8 @@ def with_folders(table: pa.Table, path: str, hive: Iterable[str], names: Contain
     values = partition_of(path)
     for name in hive:
         if name in names:
-            table = table.append_column(name, pa.array([values.get(name)] * table.num_rows, pa.string()))
+            value = None if values.get(name) == NULL_PARTITION else values.get(name)
+            table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
     return table
 
 

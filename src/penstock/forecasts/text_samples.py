@@ -28,8 +28,6 @@ TEXT, TEXTS, SPREAD, COUNTED = 2 << 20, 24 << 20, 12, 16
 @functools.lru_cache(32)
 def of_text(source: Source, files: tuple[File, ...], names: tuple[str, ...], cluster: Cluster) -> Sample:
     """Lines of some files, read by the embedded engine as the whole is read; how many there are, from some more."""
-    import pyarrow.compute as pc
-
     first = len(_lines(files[0][0], TEXT)[0])
     some = spread(files, min(SPREAD, max(2, TEXTS // max(1, first))))
     read_lines, whole = 0, len(files) == len(some)
@@ -41,12 +39,9 @@ def of_text(source: Source, files: tuple[File, ...], names: tuple[str, ...], clu
             file = Path(folder, f"{RUN}={number}", f"0.{'ndjson' if source.format == 'json' else source.format}")
             file.parent.mkdir()
             file.write_bytes(text)
-        read = _read(folder, source, names)
-    runs = []
-    for number, (path, _, _) in enumerate(some):
-        run = read.filter(pc.equal(read[RUN], number)).drop_columns(RUN)
-        runs.append(with_folders(run, path, source.hive, names))
-    rows = read.num_rows
+        read = _read(folder, len(some), source, names)
+    runs = [with_folders(run, path, source.hive, names) for run, (path, _, _) in zip(read, some, strict=True)]
+    rows = sum(run.num_rows for run in runs)
     tasks = len(pieces(source, [file[0] for file in files], cluster))
     if whole:
         return of_runs(source, names, runs, exact(rows), tasks)
@@ -54,12 +49,21 @@ def of_text(source: Source, files: tuple[File, ...], names: tuple[str, ...], clu
     return of_runs(source, names, runs, Figure(0.85 * total, total, 1.15 * total, "sample"), tasks)
 
 
-def _read(folder: str, source: Source, names: Sequence[str]) -> pa.Table:
-    """The rows of all pieces, whose layout is looked at once; their folders say which piece each row is of."""
+def _read(folder: str, number: int, source: Source, names: Sequence[str]) -> list[pa.Table]:
+    """The rows of each piece. All are read at once, so that their layout is looked at once."""
+    if source.format == "log":  # it has one layout, and folders spell no columns of it
+        return [_rows(f"{folder}/{RUN}={piece}", source, names) for piece in range(number)]
+    import pyarrow.compute as pc
+
+    rows = _rows(folder, source, [RUN, *names])
+    return [rows.filter(pc.equal(rows[RUN], piece)).drop_columns(RUN) for piece in range(number)]
+
+
+def _rows(path: str, source: Source, names: Sequence[str]) -> pa.Table:
     engine = embedded()
-    read = engine.read(folder, source.format, **dict(source.options))
-    wanted = [RUN, *(name for name in names if name in engine.columns(read))]
-    return engine.batches(engine.query(f"SELECT {sql.quoted(wanted)} FROM t", {"t": read})).read_all()
+    read = engine.read(path, source.format, **dict(source.options))
+    wanted = [name for name in names if name in engine.columns(read)]
+    return engine.batches(engine.query(f"SELECT {sql.quoted(wanted) or '1 AS one'} FROM t", {"t": read})).read_all()
 
 
 def _lines(path: str, most: int) -> tuple[bytes, float, bool]:

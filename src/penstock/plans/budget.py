@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -30,8 +31,14 @@ def budget_of(max_moved: str | None, max_memory: str | None, max_files: str | No
     """A budget from the command line."""
     if max_files is not None and not max_files.isdigit():
         raise UsageError(f'--max-files "{max_files}" is no number', "write it like --max-files 1000")
-    moved, memory = (None if given is None else bytes_of(given) for given in (max_moved, max_memory))
-    return Budget(moved, memory, None if max_files is None else int(max_files))
+    return Budget(_most(max_moved), _most(max_memory), None if max_files is None else int(max_files))
+
+
+def _most(given: str | None) -> int | None:
+    """A size; "0" is one here: nothing may be moved."""
+    if given is None:
+        return None
+    return 0 if re.fullmatch(r"\s*0+\s*([kmgtp]?i?b)?\s*", given.lower()) else bytes_of(given)
 
 
 def hold_to(steps: Sequence[Step], budget: Budget) -> None:

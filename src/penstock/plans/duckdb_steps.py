@@ -15,7 +15,7 @@ from penstock.engines.files import NULL_PARTITION, partition_of, resolve
 from penstock.engines.operators import Operator
 from penstock.figures import NOTHING, UNKNOWN, Figure, exact, modelled
 from penstock.forecasts.scans import Condition, scanned
-from penstock.forecasts.sources import Source
+from penstock.forecasts.sources import Source, footer
 from penstock.forecasts.steps import Step
 
 __all__ = ["steps_of"]
@@ -26,9 +26,12 @@ _SIGNS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.GT: ">", exp.GTE: ">=", ex
 
 def steps_of(engine: Engine, table: Table) -> list[Step]:
     """The steps, from what is read to what comes out."""
-    files = list(_files(engine.statement(table)))
+    statement = sqlglot.parse_one(engine.statement(table), read="duckdb")
+    files = list(_files(statement))
     found: list[Step] = []
     _gather(engine, engine.operators(table), files, found)
+    if statement.find(exp.Lateral):  # DuckDB makes joins of it, and guesses what comes of those
+        found = [step if step.scan and step.rows.basis == "exact" else step._replace(rows=UNKNOWN) for step in found]
     return found
 
 
@@ -66,35 +69,67 @@ def _step(at: Operator) -> Step:
 
 def _rows(at: Operator) -> Figure:
     guess = at.info.get("Estimated Cardinality")
-    if at.name.endswith(("ARROW_SCAN", "SEQ_SCAN", "RANGE")) and guess:
-        return exact(int(guess))
-    return modelled(int(guess)) if guess else UNKNOWN
+    if "LIMIT" in at.name or at.name == "TOP_N":  # DuckDB takes them to be there all, and what is no number to be none
+        most = str(at.info.get("Limit", at.info.get("Top", "")))
+        return Figure(0, None, int(most), "unknown") if most.isdigit() else UNKNOWN
+    counted = at.name.endswith(("ARROW_SCAN", "SEQ_SCAN", "RANGE")) and not _filters(at)
+    return UNKNOWN if not guess else exact(int(guess)) if counted else modelled(int(guess))
+
+
+def _filters(at: Operator) -> list[str]:
+    """What a scan itself leaves rows out by; then the rows that it is said to have are a guess."""
+    return [text for text in _listed(at.info.get("Filters")) if text]
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
 def _scan(engine: Engine, at: Operator, files: list[list[str]]) -> Step:
-    """A scan of Parquet. Several in one plan are told apart by the number of files, and by their order."""
+    """A scan of Parquet. Several in one plan are told apart by the number of files and their columns, and by order."""
     said = re.match(r"\d+/(\d+)", str(at.info.get("Scanning Files", "")))
-    fits = [number for number, paths in enumerate(files) if not said or len(paths) == int(said[1])]
+    read = _listed(at.info.get("Projections"))
+    fits = [
+        number for number, paths in enumerate(files) if (not said or len(paths) == int(said[1])) and _has(paths, read)
+    ]
     if not fits:
         return Step("read parquet", "narrow", (), _rows(at), NOTHING, "parquet")
     paths = files.pop(fits[0]) if len(fits) > 1 else files[fits[0]]  # of one, a plan may have several scans
-    filters = [text for text in _listed(at.info.get("Filters")) if text]
+    filters = _filters(at)
     kept = _kept(engine, paths, _listed(at.info.get("File Filters")))
     source = Source(_place(paths), {}, None, "parquet", tuple(paths))
-    scan = scanned(source, kept, _listed(at.info.get("Projections")), list(_conditions(filters)))
+    scan = scanned(source, kept, read, list(_conditions(filters)))
     rows = modelled(int(at.info["Estimated Cardinality"]), high=scan.rows) if filters else exact(scan.rows)
     return Step(f"read {_place(paths)}", "narrow", (), rows, NOTHING, "parquet", scan)
 
 
-def _files(statement: str) -> Iterator[list[str]]:
-    """The files of every `read_parquet` in a statement; one that it names twice is scanned twice at most."""
-    for call in sqlglot.parse_one(statement, read="duckdb").find_all(exp.ReadParquet):
-        first = call.expressions[0]
-        literals = first.expressions if isinstance(first, exp.Array) else [first]
-        yield [literal.name for literal in literals]
+def _has(paths: Sequence[str], columns: Sequence[str]) -> bool:
+    """Whether the first file has some columns, or its folders do."""
+    there = {*footer(paths[0]).schema.to_arrow_schema().names, *partition_of(paths[0])}
+    return there.issuperset(columns)
+
+
+def _files(statement: exp.Expr) -> Iterator[list[str]]:
+    """The files of every `read_parquet` that is asked for; one that is named twice is scanned twice at most."""
+    for part in _asked(statement):
+        for call in part.find_all(exp.ReadParquet):
+            first = call.expressions[0]
+            literals = first.expressions if isinstance(first, exp.Array) else [first]
+            yield [literal.name for literal in literals]
+
+
+def _asked(statement: exp.Expr) -> Iterator[exp.Expr]:
+    """The queries under WITH that the last one is built on, in their order, and that one; others were given in vain."""
+    with_ = statement.args.get("with_")
+    made = {cte.alias.casefold(): cte.this for cte in with_.expressions} if with_ else {}
+    body = statement.copy()
+    body.set("with_", None)
+    wanted, left = set[str](), [body]
+    while left:
+        named = {table.name.casefold() for table in left.pop().find_all(exp.Table)} & made.keys() - wanted
+        wanted |= named
+        left += [made[name] for name in named]
+    yield from (query for name, query in made.items() if name in wanted)
+    yield body
 
 
 def _kept(engine: Engine, paths: Sequence[str], filters: Sequence[str]) -> list[str]:

@@ -111,10 +111,9 @@ class Paper:
         statement = engine.statement(table)
         if all(_IN_MEMORY.search(node.name) for node in engine.operators(table).walk()):
             rows = engine.batches(engine.query(f"SELECT * FROM t LIMIT {SAMPLE}", {"t": table})).read_all()
-            known = engine.size(table).rows
             found = self.adopt(rows)
-            if known is not None and isinstance(found.relation.node, Scan):
-                source = replace(found.relation.node.source, rows=max(known, rows.num_rows))
+            if rows.num_rows == SAMPLE and isinstance(found.relation.node, Scan):  # else these are all
+                source = replace(found.relation.node.source, rows=_counted(engine, table))
                 found.relation = found.relation._replace(node=found.relation.node._replace(source=source))
             return found
         tree = sqlglot.parse_one(statement, read="duckdb")
@@ -221,6 +220,12 @@ class Paper:
         names = {attribute(name): name for name in source.columns}
         columns = {place: source.columns[name] for place, name in names.items()}
         return self.table(Relation(Scan(source, names, columns), tuple((name, place) for place, name in names.items())))
+
+
+def _counted(engine: Engine, table: Any) -> int | None:
+    """How many rows a relation in memory has; None where DuckDB filters it, since it guesses at what that leaves."""
+    filtered = any(node.info.get("Filters") for node in engine.operators(table).walk())
+    return None if filtered else engine.size(table).rows
 
 
 #: Spark's integers have signs, so that it takes wider ones for those that have none.

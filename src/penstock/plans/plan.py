@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlglot.errors import SqlglotError
 
 from penstock.engines.engine import default_engine
 from penstock.engines.notes import notes_of
-from penstock.figures import Figure, total
+from penstock.errors import PenstockError, UsageError
+from penstock.figures import NOTHING, Figure, total
 from penstock.findings.findings import Finding, findings
 from penstock.forecasts.cluster import cluster_of
 from penstock.forecasts.outline import Outline
@@ -18,8 +21,10 @@ from penstock.plans import duckdb_steps, render, spark_steps
 from penstock.plans.actuals import Compared, beside, beside_run, compared
 from penstock.plans.advice import advice
 from penstock.plans.paper import Paper
+from penstock.queries.names import OF_TEXTS, first_line
 from penstock.queries.read import UnreadableError
 from penstock.tables import engine_of, is_table, query
+from penstock.trees.tree import Exchange, Limit, Node, Project, Sort
 
 if TYPE_CHECKING:
     from penstock.engines.measures import Measures
@@ -123,7 +128,7 @@ def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Pl
         forecast from samples of the files, a few per cent of them at most, or are unknown.
 
     Raises:
-        UsageError: the SQL is none, or the cluster has no such property.
+        UsageError: the SQL is none, or the cluster has no such property or cannot have such a value.
 
     Example:
         >>> events = ps.adopt([{"user": "a", "amount": 1}, {"user": "b", "amount": 2}])
@@ -135,19 +140,42 @@ def plan(of: Any, cluster: Mapping[str, Any] | None = None, **tables: Any) -> Pl
     began = time.perf_counter()
     if isinstance(of, Job):
         return _of_job(of, cluster, tables, began)
-    table = of if is_table(of) else query(of, **tables)
+    table = of if is_table(of) else _asked(of, tables)
     engine = engine_of(table)
     paper = Paper(cluster_of(cluster, engine), engine if engine.name == "spark" else None)
     notes, found, advised = notes_of(table), list[Finding](), tuple[str, ...]()
     try:
-        node = paper.placed(paper.again(table))
-        steps = Outline(paper.forecast).steps(node)
+        node, skipped = _understood(paper, table)
+        steps = [*Outline(paper.forecast).steps(node), *_limited(node, skipped, paper.forecast.flows.rows(node))]
         found, advised = findings(node, paper.forecast), advice([node], steps, paper.cluster, cluster)
     except UnreadableError as error:
         read: Mapping[str, Any] = {"duckdb": duckdb_steps.steps_of, "spark": spark_steps.steps_of}
         steps = read[engine.name](engine, table)
         notes = (*notes, f"what it moves is not forecast: the plan does not understand {error}")
     return Plan(engine.name, tuple(steps), notes, "", _looked(paper, began), advised, tuple(found))
+
+
+def _asked(text: Any, tables: Mapping[str, Any]) -> Any:
+    """The table that SQL asks for."""
+    if not isinstance(text, str):
+        raise UsageError(f"there is no plan of {text!r}", "give a table, SQL with its tables by name, or a job")
+    try:
+        return query(text, **tables)
+    except PenstockError:
+        raise
+    except (SqlglotError, *OF_TEXTS) as error:
+        raise UsageError(f"this SQL is not understood: {first_line(error)}", "write it in other words") from error
+
+
+def _understood(paper: Paper, table: Any) -> tuple[Node, int]:
+    """The tree of a table, and how many of its first rows are left out."""
+    try:
+        found = paper.again(table)
+        return paper.placed(found), found.relation.skipped
+    except PenstockError:
+        raise
+    except (SqlglotError, *OF_TEXTS) as error:
+        raise UnreadableError(first_line(error)) from error
 
 
 def _of_job(job: Job, cluster: Mapping[str, Any] | None, params: Mapping[str, Any], began: float) -> Plan:
@@ -165,3 +193,37 @@ def _of_job(job: Job, cluster: Mapping[str, Any] | None, params: Mapping[str, An
 
 def _looked(paper: Paper, began: float) -> Looked:
     return Looked(*paper.forecast.flows.looked, round(time.perf_counter() - began, 3))
+
+
+# -- LIMIT, at whose end nothing moves but what the user sees ----------------------------------------------------------
+
+
+def _limited(node: Node, skipped: int, found: Figure) -> Iterator[Step]:
+    """The steps that the outline of a tree does not have, since no row crosses for them.
+
+    Args:
+        node: The last operator of a query.
+        skipped: How many of its rows are found and left out.
+        found: How many rows it has with those.
+    """
+    while isinstance(node, Project):
+        node = node.child
+    if isinstance(node, Limit):
+        if not _is_told(node):
+            yield Step(f"first {node.n}", "narrow", (), found, NOTHING, "each task ends when it has them")
+        if skipped:
+            yield Step(f"skip {skipped}", "narrow", (), _without(found, skipped), NOTHING, "first rows are left out")
+
+
+def _is_told(limit: Limit) -> bool:
+    """Whether rows cross for the limit itself, so that the outline tells of it."""
+    below = limit.child
+    while isinstance(below, (Project, Sort)):
+        below = below.child
+    return isinstance(below, Exchange) and isinstance(below.why, Limit)
+
+
+def _without(found: Figure, skipped: int) -> Figure:
+    """Never fewer rows than none."""
+    low, mid, high = (None if each is None else max(0, each - skipped) for each in found[:3])
+    return Figure(low, mid, high, found.basis)

@@ -20,6 +20,8 @@ class Ending(NamedTuple):
 
     clauses: tuple[tuple[str, tuple[exp.Expr | int, ...]], ...]
     limit: int | None
+    """With the rows that are left out."""
+    skipped: int = 0
 
 
 def ending(query: exp.Expr, names: Sequence[str], chosen: Selected | None = None, scope: Scope | None = None) -> Ending:
@@ -29,7 +31,7 @@ def ending(query: exp.Expr, names: Sequence[str], chosen: Selected | None = None
         if (clause := query.args.get(name)) is not None:
             terms = tuple(_term(each, names, chosen, scope) for each in _put_out(clause.expressions, names))
             clauses += [("distribute", terms), ("sort", terms)] if name == "cluster" else [(name, terms)]
-    return Ending((*_hinted(query, names), *clauses), _limit(query))
+    return Ending((*_hinted(query, names), *clauses), *_limit(query))
 
 
 def _put_out(terms: Sequence[exp.Expr], names: Sequence[str]) -> list[exp.Expr]:
@@ -73,20 +75,23 @@ def _hinted(query: exp.Expr, names: Sequence[str]) -> list[tuple[str, tuple[exp.
     return found
 
 
-def _limit(query: exp.Expr) -> int | None:
-    """How many rows are wanted; those that OFFSET leaves out have to be found, too."""
+def _limit(query: exp.Expr) -> tuple[int | None, int]:
+    """How many rows have to be found, and how many of them OFFSET leaves out."""
     limit, offset = query.args.get("limit"), query.args.get("offset")
     if limit is None and offset is None:
-        return None
-    numbers = [limit.args.get("count") or limit.args.get("expression") if limit else None]
-    if isinstance(numbers[0], exp.Var) and numbers[0].name.upper() == "ALL" and offset is None:
-        return None
+        return None, 0
+    wanted = limit.args.get("count") or limit.args.get("expression") if limit else None
+    if isinstance(wanted, exp.Var) and wanted.name.upper() == "ALL" and offset is None:
+        return None, 0
     if limit is None:
         raise UnreadableError("OFFSET without LIMIT")
-    numbers += [offset.expression] if offset else []
-    if not all(isinstance(each, exp.Literal) and each.is_int for each in numbers):
+    if options := limit.args.get("limit_options"):
+        raise UnreadableError(f"LIMIT {options.sql('spark').strip()}")
+    skipped = offset.expression if offset else exp.Literal.number(0)
+    numbers = [int(each.name) for each in (wanted, skipped) if isinstance(each, exp.Literal) and each.is_int]
+    if len(numbers) < 2:
         raise UnreadableError("LIMIT of what is no number")
-    return sum(int(each.name) for each in numbers if each is not None)
+    return sum(numbers), numbers[1]
 
 
 # -- what it does to the tree -----------------------------------------------------------------------------------------
@@ -94,11 +99,15 @@ def _limit(query: exp.Expr) -> int | None:
 
 def ended(relation: Relation, ending: Ending, terms: Sequence[exp.Expr] = ()) -> Relation:
     """The rows of a query with its end; the terms over what goes in have to be among the columns of its node."""
+    if relation.skipped and ending != Ending((), None):
+        raise UnreadableError("a query over one with OFFSET")
     node = relation.node
     for clause, numbered in ending.clauses:
         given = [terms[each] if isinstance(each, int) else _over(each, relation) for each in numbered]
         node = _clause(node, clause, given)
-    return relation._replace(node=node if ending.limit is None else Limit(node, ending.limit))
+    if ending.limit is None:
+        return relation._replace(node=node)
+    return relation._replace(node=Limit(node, ending.limit), skipped=ending.skipped)
 
 
 def _clause(node: Node, clause: str, terms: Sequence[exp.Expr]) -> Node:

@@ -125,17 +125,19 @@ def _expanded(
         name = display(key.name) if isinstance(key, exp.Column) else "key"
         names.append(name if name not in names else f"{name} {i}")
     names.append("grouping_id")
+    if repeated := len(set(map(frozenset, sets))) < len(sets):
+        names.append("grouping_pos")  # a set that stands twice gives its groups twice
     rows = [
         exp.Struct(
             expressions=[
                 exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=value)
-                for name, value in zip(names, _of_set(keys, kinds, each), strict=True)
+                for name, value in zip(names, [*_of_set(keys, kinds, each), _number(position)], strict=False)
             ]
         )
-        for each in sets
+        for position, each in enumerate(sets)
     ]
-    made = dict(zip(map(attribute, names), [*kinds, "BIGINT"], strict=True))
-    *places, number = made
+    made = dict(zip(map(attribute, names), [*kinds, "BIGINT", "BIGINT"], strict=False))
+    *places, number = list(made)[:-1] if repeated else made
     _without_grouping(chosen, keys, number)
     expanded = Explode(node, exp.Inline(this=exp.Array(expressions=rows)), tuple(made), node.columns | made)
     return expanded, dict(zip(keys, places, strict=True)) | {column(number): number}
@@ -147,7 +149,11 @@ def _of_set(keys: Sequence[exp.Expr], kinds: Sequence[str], kept: Sequence[exp.E
         bits = 2 * bits + (key not in kept)
         typed = exp.Null() if kind == "?" else exp.cast(exp.Null(), exp.DataType.build(kind, dialect="duckdb"))
         yield key.copy() if key in kept else typed
-    yield exp.cast(exp.Literal.number(bits), "BIGINT")
+    yield _number(bits)
+
+
+def _number(value: int) -> exp.Expr:
+    return exp.cast(exp.Literal.number(value), "BIGINT")
 
 
 _ZERO = exp.Literal.number(0)

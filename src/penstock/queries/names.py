@@ -10,11 +10,20 @@ from sqlglot import exp
 
 from penstock.trees.tree import Columns, Node, column, fresh, walk
 
-__all__ = ["Built", "Place", "Relation", "Scope", "UnreadableError", "used_again"]
+__all__ = ["OF_TEXTS", "Built", "Place", "Relation", "Scope", "UnreadableError", "first_line", "used_again"]
 
 
 class UnreadableError(Exception):
     """A query that this reader does not understand, and which part of it."""
+
+
+#: What sqlglot, and what reads its trees, raise besides errors of their own on texts that nobody thought of.
+OF_TEXTS = (ValueError, TypeError, LookupError, AttributeError)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in short."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 class Relation(NamedTuple):
@@ -23,6 +32,8 @@ class Relation(NamedTuple):
     node: Node
     names: tuple[tuple[str, str], ...]
     """Names with the columns of the tree that have them."""
+    skipped: int = 0
+    """How many of the first rows are left out (OFFSET): they are found, and not told."""
 
     def typed(self) -> Columns:
         """Names with types."""
@@ -54,6 +65,8 @@ def used_again(relation: Relation, used: set[str]) -> Callable[[], Relation]:
     """
 
     def use() -> Relation:
+        if relation.skipped:
+            raise UnreadableError("a table that is made with OFFSET")
         found = relation
         if used & _columns(relation.node):
             node, names = fresh(relation.node)

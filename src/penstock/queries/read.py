@@ -13,7 +13,7 @@ from penstock.queries.endings import ended, ending
 from penstock.queries.expressions import Beside, changed, resolved
 from penstock.queries.groups import grouped
 from penstock.queries.lists import GENERATORS, exploded
-from penstock.queries.names import Built, Place, Relation, Scope, UnreadableError, used_again
+from penstock.queries.names import OF_TEXTS, Built, Place, Relation, Scope, UnreadableError, first_line, used_again
 from penstock.queries.selected import Items, Selected, selected
 from penstock.queries.sets import combined, distinct
 from penstock.queries.tables import from_clause, pulled_from, renamed, values
@@ -34,12 +34,20 @@ def read(text: str, tables: Mapping[str, Relation]) -> Relation:
         query = parsed(text)
         used: set[str] = set()
         known = {name.casefold(): used_again(relation, used) for name, relation in tables.items()}
-        relation = _query(query, Place(known, _query)).relation
-    except sqlglot.errors.SqlglotError as error:
-        raise UnreadableError(str(error).splitlines()[0]) from error
+        relation = _query(query, Place(known, _within)).relation
+    except (sqlglot.errors.SqlglotError, *OF_TEXTS) as error:
+        raise UnreadableError(first_line(error)) from error
     except RecursionError as error:
         raise UnreadableError("a query that is nested too deeply") from error
     return checked(relation)
+
+
+def _within(query: exp.Expr, place: Place) -> Built:
+    """A query within another one. How many rows OFFSET leaves of it is told of the last query only."""
+    found = _query(query, place)
+    if found.relation.skipped:
+        raise UnreadableError("OFFSET in a query within another one")
+    return found
 
 
 def _query(query: exp.Expr, place: Place) -> Built:
@@ -66,7 +74,7 @@ def _query(query: exp.Expr, place: Place) -> Built:
 
 def _cte(cte: exp.CTE, place: Place) -> Callable[[], Relation]:
     def read_anew() -> Relation:  # at each use, as Spark puts it in
-        relation, pulled = _query(cte.this, place)
+        relation, pulled = _within(cte.this, place)
         if pulled:
             raise UnreadableError(f"WITH {cte.alias}, which speaks of the query around")
         return renamed(relation, cte)

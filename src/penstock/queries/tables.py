@@ -59,12 +59,21 @@ def _joined_source(
     source: exp.Expr, scope: Scope, hints: Mapping[str, str], joins: Sequence[exp.Join] = ()
 ) -> Node:  # fmt: skip
     """A source with what it is joined to within its own brackets, and then with the rest."""
+    if _is_positional(source, joins):
+        raise UnreadableError("POSITIONAL JOIN")
     node = _source(source, scope, hints)
     left = _called(source)
     for join in (*(source.args.get("joins") or ()), *joins):
         node = _joined(node, join, scope, hints, left)
         left = ""  # a hint on a table is none on a join of it
     return node
+
+
+def _is_positional(source: exp.Expr, joins: Sequence[exp.Join]) -> bool:
+    """Whether a join may be DuckDB's POSITIONAL one: Spark's dialect takes the word for the name of the table."""
+    return any(join.method.upper() == "POSITIONAL" for join in joins) or (
+        bool(joins) and source.alias.upper() == "POSITIONAL" and isinstance(joins[0].args.get("on"), exp.Boolean)
+    )
 
 
 def _called(source: exp.Expr) -> str:
