@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, UnsupportedError
-from sqlglot.tokens import Token, TokenType
 
 from penstock.dialect import groups, numbers, refused, texts, times
 from penstock.dialect.kinds import kind, note_kinds, note_kinds_of_query

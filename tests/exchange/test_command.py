@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> str:
         ("mode --column id", "0\t2\n"),
         ("top --column who -n 2", "user None\t3\nuser 0\t2\n"),
         ("median --column id", "2\n"),
-        ("median --column id --kind mean", "2.0\n"),
+        ("median --column id --kind mean", "2\n"),
         ("quantiles --column id -q 0 1", "0\n20\n"),
         ("distinct --column id", "6\n"),
         ("distinct --column who --error 0.01", "7\n"),
@@ -62,6 +62,8 @@ def test_json_has_the_result_and_the_traffic(path: str, statistic: str, capsys: 
         ("idd", "part-{rank}.parquet", 'no column "idd"'),
         ("id", "none-{rank}.parquet", "there is no file"),
         ("id", "part-0.parquet --workers 2", "write {rank} into the path"),
+        ("id", "part-{nope}.parquet", "write {rank} for a worker's number"),
+        ("id", "part-{rank", "cannot be filled in"),
         ("id", "part-{rank}.parquet --workers 4", "cannot read"),
     ],
 )

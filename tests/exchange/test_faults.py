@@ -322,3 +322,17 @@ def test_frames_are_kept_for_those_who_lost_them(tmp_path: Path) -> None:
     assert list(checkpoint.sent(1, 2)) == [b"a", b""]
     assert list(checkpoint.sent(2, 2)) == [b"c" * 10_000]
     assert list(checkpoint.sent(2, 3)) == list(checkpoint.sent(9, 2)) == []
+
+
+def always_dies(part: Any, world: ex.World) -> None:
+    """Worker 1 is killed whenever it is started."""
+    if world.id == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    world.gather("gather", b"")
+
+
+def test_a_worker_that_always_dies_says_how_often_it_was_started(tmp_path: Path) -> None:
+    """The error does not ask for the restarts that there were."""
+    with pytest.raises(EngineError, match="worker 1 was killed by signal 9, after it was started 2 times") as caught:
+        ex.run(always_dies, [None] * 2, checkpoint=tmp_path, restarts=1)
+    assert "restarts=" not in str(caught.value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -237,3 +239,13 @@ def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
     _, key = tcp.certify(tmp_path)
 
     assert os.stat(key).st_mode & 0o077 == 0
+
+
+def test_who_is_gone_is_not_called_refused(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that is ended in the middle of its greeting resets the connection; that is no warning."""
+    gone = call(pair[1])
+    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    gone.close()
+
+    they_talk(pair)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -125,3 +125,44 @@ def test_time_has_to_be_told() -> None:
     """Nothing here reads a clock."""
     with pytest.raises(UsageError, match="give at="):
         ex.Window(within=5.0).add([1])
+
+
+def test_time_passes_without_values() -> None:
+    """A moment at which nothing comes lets old values go, here and on the other workers."""
+    window = ex.Window(within=10)
+    window.add([1, 1], at=0)
+    window.add([], at=100)
+    assert window.top() == []
+    assert window.median() is None
+
+    def work(part: Any, world: ex.World) -> Any:
+        window = ex.Window(within=10)
+        window.add(part[1], at=part[0])
+        return window.top(3, world), window.median(world)
+
+    assert ex.run(work, [(0, [1, 1]), (95, [3]), (100, [])], transport="threads") == [([(3, 1)], 3)] * 3
+
+
+def test_the_last_values_are_counted_whenever_they_come() -> None:
+    """What `add` is told of the time does not change how many values a window holds."""
+    window = ex.Window(last=2)
+    window.add([1, 1, 1, 2, 3], at=0)
+
+    assert window.top() == [(2, 1), (3, 1)]
+
+
+@pytest.mark.parametrize("at", [math.nan, math.inf, "1", True])
+def test_a_moment_is_a_finite_number(at: Any) -> None:
+    """Whatever the window is."""
+    for window in (ex.Window(within=1), ex.Window(half_life=1)):
+        with pytest.raises(UsageError, match="give a finite number"):
+            window.add([1], at=at)
+
+
+@pytest.mark.parametrize(
+    "options", [{"last": 1.5}, {"last": "3"}, {"last": True}, {"within": math.nan}, {"half_life": 1.0, "keep": 0.5}]
+)
+def test_lengths_are_numbers(options: dict[str, Any]) -> None:
+    """A number of values is a whole one."""
+    with pytest.raises(UsageError, match="give "):
+        ex.Window(**options)

@@ -219,9 +219,25 @@ def test_the_lines_of_a_text_are_told_from_some(tmp_path: Path, monkeypatch: pyt
 
     found = taken(source, "n", "t")
 
-    assert found.rows["n"].to_pylist() == list(range(found.taken))
+    told = found.rows["n"].to_pylist()
+    assert told[: found.first_run] == list(range(found.first_run))
+    assert told == sorted(set(told))
+    assert (max(told) > 300_000) == (ending == "csv")  # a file that is compressed is read from its beginning on
     assert (found.whole, found.total.basis) == (False, "sample")
     assert found.total.mid == pytest.approx(400_000, rel=0.15)
+
+
+def test_records_of_several_lines_are_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a place within a file is amid a record, lines are taken from its beginning."""
+    monkeypatch.setattr(text_samples, "TEXT", 1 << 16)
+    file = tmp_path / "numbers.csv"
+    file.write_text("n,k,t\n" + "".join(f'{n},{n % 7},"one, \ntwo, \n""three"" {n}\n"\n' for n in range(20_000)))
+    source = Source("numbers", KINDS, file.stat().st_size, "csv", (str(file),))
+
+    found = taken(source, "n", "t")
+
+    assert found.taken > 500
+    assert found.total.mid == pytest.approx(20_000, rel=0.15)
 
 
 def test_a_small_text_is_read_whole(tmp_path: Path) -> None:

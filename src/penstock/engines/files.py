@@ -181,15 +181,19 @@ def head(path: str, size: int = 1 << 16) -> bytes:
     return beginning(path, size)[0]
 
 
-def beginning(path: str, size: int) -> tuple[bytes, int]:
-    """The first bytes of a file, decompressed, and how many of its own bytes hold them, to a few KiB."""
+def beginning(path: str, size: int, start: int = 0) -> tuple[bytes, int]:
+    """The first bytes of a file, decompressed, and how many of its own bytes hold them, to a few KiB.
+
+    Of a file that is not compressed, also those from another place.
+    """
     import pyarrow as pa
 
     codec = {".gz": "gzip", ".zst": "zstd"}.get(os.path.splitext(path)[1])
     try:
         with filesystem(path).open(path) if is_remote(path) else open(path, "rb") as file:
             stream = pa.CompressedInputStream(pa.PythonFile(_Sips(file), "r"), codec) if codec else file
-            return bytes(stream.read(size)), file.tell()
+            file.seek(start)
+            return bytes(stream.read(size)), file.tell() - start
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"cannot read {path}: {error}", "is it whole, and what its name says?") from error
 

@@ -7,8 +7,9 @@ from penstock.exchange import processor as processor  # before numpy
 
 # isort: split
 from penstock.exchange.distinct import distinct
+from penstock.exchange.histograms import Histogram, histogram
 from penstock.exchange.mode import Mode, mode, top
-from penstock.exchange.moments import Histogram, Moments, histogram, moments
+from penstock.exchange.moments import Moments, moments
 from penstock.exchange.quantiles import median, quantiles
 from penstock.exchange.transports import run
 from penstock.exchange.transports.simulator import simulate

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def work(part: list[Any], world: ex.World) -> str:
     """What each worker does: read its file, take part, and write the result down on worker 0."""
     options = argparse.Namespace(**json.loads(part[0]))
-    found = STATISTICS[options.statistic](_column(options.path.format(rank=part[1]), options.column), world, options)
+    found = STATISTICS[options.statistic](_column(_path(options, part[1]), options.column), world, options)
     if world.id:
         return ""
     if options.json:
@@ -74,16 +74,25 @@ def _launched() -> bool:
 
 
 def _workers(options: argparse.Namespace) -> int:
-    if "{rank}" not in options.path:
+    if _path(options, 0) == _path(options, 1):
         if options.workers not in (None, 1):
             raise UsageError(f"{options.workers} workers would read one file", "write {rank} into the path")
         return 1
     count: int = options.workers or 0
-    while not options.workers and Path(options.path.format(rank=count)).exists():
+    while not options.workers and Path(_path(options, count)).exists():
         count += 1
     if count < 1:
-        raise InputError(f"there is no file {options.path.format(rank=0)}", "parts are numbered from 0")
+        raise InputError(f"there is no file {_path(options, 0)}", "parts are numbered from 0")
     return count
+
+
+def _path(options: argparse.Namespace, rank: int) -> str:
+    try:
+        return str(options.path.format(rank=rank))
+    except (LookupError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"the path {options.path} cannot be filled in", "write {rank} for a worker's number, {{ and }} for braces"
+        ) from error
 
 
 def _column(path: str, column: str) -> Iterator[Any]:

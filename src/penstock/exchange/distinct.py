@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import UsageError
+from penstock.exchange.arguments import is_number
 from penstock.exchange.counted import Counted, Run, count
 from penstock.exchange.fingerprints import shared
 from penstock.exchange.look import look_around, most_of, pays, sum_of
@@ -40,8 +41,8 @@ def distinct(values: Any, world: World, error: float | None = None, *, memory: i
     >>> ex.run(ex.distinct, [[1, 9], [9, 2, None]], transport="threads")
     [3, 3]
     """
-    if error is not None and not 0.001 <= error <= 0.26:
-        raise UsageError(f"error={error} is no relative error of an estimate", "give 0.001 to 0.26, or None")
+    if error is not None and not (is_number(error) and 0.001 <= error <= 0.26):
+        raise UsageError(f"error={error!r} is no relative error of an estimate", "give 0.001 to 0.26, or None")
     with Shelf(memory) as shelf:
         held = hold(values, shelf)
         domain = agree(held, world)

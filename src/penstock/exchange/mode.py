@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from penstock.errors import UsageError
+from penstock.exchange.arguments import number_of
 from penstock.exchange.counted import Counted, Run, best, best_of, count, merge
 from penstock.exchange.fingerprints import shared
 from penstock.exchange.look import look_around, most_of, pays, sum_of, tagged, untagged
@@ -58,8 +58,7 @@ def top(values: Any, world: World, k: int = 10, *, memory: int = MEMORY) -> list
     >>> ex.run(lambda part, world: ex.top(part, world, 2), fruit, transport="threads")[1]
     [Mode(value='fig', count=2), Mode(value='lime', count=2)]
     """
-    if k < 1:
-        raise UsageError(f"the {k} most frequent values are none", "give a k of 1 or more")
+    k = number_of("k", k, "give a k of 1 or more")
     with Shelf(memory) as shelf:
         held = hold(values, shelf)
         domain = agree(held, world)

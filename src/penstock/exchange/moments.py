@@ -1,25 +1,26 @@
-"""Mean, variance and their like in one pass, and histograms: what every worker adds up, merged by trees.
+"""Mean, variance and their like in one pass: what every worker adds up, merged by trees.
 
-Sums of powers lose all digits where values are large and close together. So each block keeps its mean and the powers of
-the distances from it, and two blocks are merged by the formulas of Chan and Pébay. The blocks and the tree are the same
-in every run, so the last digits are too.
+Sums of powers lose all digits where values are large and close together. So all agree on a number near to them, take
+the distances from it, exactly where values are integers, and add up the powers of those. Each block keeps its mean and
+the powers of the distances from that, and two blocks are merged by the formulas of Chan and Pébay. The blocks and the
+tree are the same in every run, so the last digits are too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from penstock.errors import UsageError
 from penstock.exchange.shelf import MEMORY, Shelf
-from penstock.exchange.values import Domain, Held, agree, hold
+from penstock.exchange.values import Domain, Held, agree_on_numbers, hold
 from penstock.exchange.world import World
 
-__all__ = ["Histogram", "Moments", "histogram", "moments"]
+__all__ = ["Moments", "moments"]
 
 BLOCK = 1 << 16
 
@@ -38,14 +39,6 @@ class Moments(NamedTuple):
     max: Any
 
 
-class Histogram(NamedTuple):
-    """Counts of values between edges; the last edge belongs to the last bin."""
-
-    edges: list[float]
-    counts: list[int]
-    outside: int  # values below the first edge or above the last, and NaN
-
-
 def moments(values: Any, world: World, *, memory: int = MEMORY) -> Moments:
     """Count, mean, variance, skewness, kurtosis and extremes of all workers' numbers.
 
@@ -61,16 +54,18 @@ def moments(values: Any, world: World, *, memory: int = MEMORY) -> Moments:
     """
     with Shelf(memory) as shelf:
         held = hold(values, shelf)
-        domain = _numbers(held, world)
+        domain = agree_on_numbers(held, world)
+        extremes = _extremes(held, domain, world)
+        origin = _origin(*extremes)
         mine = np.zeros(5)
-        for numbers in domain.numbers(held):
+        for numbers in domain.numbers(held, origin):
             for start in range(0, len(numbers), BLOCK):
                 mine = _merged(mine, _powers(numbers[start : start + BLOCK]))
-        extremes = _extremes(held, domain, world)
         all_ = np.frombuffer(world.reduce("powers", mine.tobytes(), _both))
     if not domain.rows:
         return Moments(0, domain.nulls, None, None, None, None, None, None, None)
-    n, mean, m2, m3, m4 = all_.tolist()
+    n, beyond, m2, m3, m4 = all_.tolist()
+    mean = float(Fraction(origin) + Fraction(beyond)) if math.isfinite(beyond) else beyond
     spread = m2 > 0 or m2 != m2
     with np.errstate(all="ignore"):
         variance = m2 / (n - 1) if n > 1 else None
@@ -80,50 +75,14 @@ def moments(values: Any, world: World, *, memory: int = MEMORY) -> Moments:
     return Moments(domain.rows, domain.nulls, mean, variance, std, skewness, kurtosis, *extremes)
 
 
-def histogram(values: Any, world: World, bins: int | Sequence[float] = 10, *, memory: int = MEMORY) -> Histogram | None:
-    """How many of all workers' numbers are in each bin: so many of one width between the extremes, or those given.
+def _origin(low: Any, high: Any) -> Any:
+    """The number between the extremes that is nearest to nought: as floats, distances from it are as good as exact.
 
-    None where there are no finite numbers to lay bins between. The other arguments are those of `moments`.
-
-    >>> from penstock import exchange as ex
-    >>> ex.run(lambda part, world: ex.histogram(part, world, 2), [[1, 9], [4], [2, None]], transport="threads")[0]
-    Histogram(edges=[1.0, 5.0, 9.0], counts=[3, 1], outside=0)
+    Of integers like nanoseconds since 1970 a float has no more than every 256th.
     """
-    if isinstance(bins, int) and bins < 1:
-        raise UsageError(f"{bins} bins are no histogram", "give 1 or more, or the edges")
-    with Shelf(memory) as shelf:
-        held = hold(values, shelf)
-        domain = _numbers(held, world)
-        if isinstance(bins, int):
-            low, high = np.inf, -np.inf
-            for numbers in domain.numbers(held):
-                finite = numbers[np.isfinite(numbers)]
-                low, high = min(low, finite.min(initial=np.inf)), max(high, finite.max(initial=-np.inf))
-            found = world.reduce("range", np.array([-low, high]).tobytes(), _greater)
-            low, high = (np.frombuffer(found) * [-1, 1]).tolist()
-            if low > high:
-                return None
-            edges = np.linspace(low, high, bins + 1) if low < high else np.linspace(low - 0.5, high + 0.5, bins + 1)
-        else:
-            edges = np.array(bins, np.float64)
-            if len(edges) < 2 or not (np.diff(edges) > 0).all():
-                raise UsageError("the edges of a histogram ascend, and are two or more", "sort them")
-        counts = np.zeros(len(edges), np.int64)
-        for numbers in domain.numbers(held):
-            places = np.searchsorted(edges, numbers, "right") - 1
-            places[numbers == edges[-1]] = len(edges) - 2
-            inside = (places >= 0) & (places < len(edges) - 1) & ~np.isnan(numbers)
-            counts[:-1] += np.bincount(places[inside], minlength=len(edges) - 1)
-            counts[-1] += len(numbers) - int(inside.sum())
-        *all_, outside = np.frombuffer(world.reduce("bins", counts.tobytes(), _added), np.int64).tolist()
-    return Histogram(edges.tolist(), all_, outside)
-
-
-def _numbers(held: Held, world: World) -> Domain:
-    domain = agree(held, world)
-    if domain.rows and not domain.numeric:
-        raise UsageError(f"values of {domain.kind} cannot be added up", "give numbers")
-    return domain
+    if low is None or not 0 < abs(nearest := max(low, min(high, 0))) < math.inf:
+        return 0
+    return nearest
 
 
 def _powers(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -152,14 +111,6 @@ def _merged(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArr
 
 def _both(one: bytes, other: bytes) -> bytes:
     return _merged(np.frombuffer(one), np.frombuffer(other)).tobytes()
-
-
-def _greater(one: bytes, other: bytes) -> bytes:
-    return np.maximum(np.frombuffer(one), np.frombuffer(other)).tobytes()
-
-
-def _added(one: bytes, other: bytes) -> bytes:
-    return (np.frombuffer(one, np.int64) + np.frombuffer(other, np.int64)).tobytes()
 
 
 def _extremes(held: Held, domain: Domain, world: World) -> tuple[Any, Any]:

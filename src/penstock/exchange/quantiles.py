@@ -14,12 +14,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import UsageError
+from penstock.exchange.arguments import shares_of
 from penstock.exchange.bundles import join, split
 from penstock.exchange.columns import pack_numbers, pack_strings, unpack_numbers, unpack_strings
 from penstock.exchange.gaps import pack_gaps, unpack_gaps
@@ -77,9 +79,9 @@ def quantiles(
     >>> ex.run(lambda part, world: ex.quantiles(part, world, [0.5, 1]), [[1, 9], [4, 2]], transport="threads")[0]
     [2, 9]
     """
-    several = [q] if isinstance(q, (int, float)) else list(q)
-    if kind not in ("disc", "cont") or not all(0 <= each <= 1 for each in several):
-        raise UsageError(f'quantiles(q={q}, kind="{kind}") cannot be', 'q is 0 to 1, kind "disc" or "cont"')
+    several = shares_of(q)
+    if kind not in ("disc", "cont"):
+        raise UsageError(f'kind="{kind}" is no quantile', 'give "disc" or "cont"')
     shares = [Fraction(str(each)) for each in several]  # 0.07 is meant, not the binary number beside it
 
     def ranks(rows: int) -> list[int]:
@@ -95,14 +97,14 @@ def quantiles(
     else:
         parts = [share * (domain.rows - 1) % 1 for share in shares]
         result = [_between(*three) for three in zip(found[::2], found[1::2], parts, strict=True)]
-    return result[0] if isinstance(q, (int, float)) else result
+    return result[0] if isinstance(q, Real) else result
 
 
-def _between(low: Any, high: Any, part: Fraction) -> float:
+def _between(low: Any, high: Any, part: Fraction) -> Any:
+    if low == high or not part:
+        return low  # as it is: no float is 2^53 + 1
     if isinstance(low, int):
         return float(low + (high - low) * part)
-    if low == high or not part:
-        return float(low)
     lower, upper = low * float(1 - part), high * float(part)
     return float(lower + upper)
 

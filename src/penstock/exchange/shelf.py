@@ -12,6 +12,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from penstock.errors import UsageError
+from penstock.exchange.arguments import is_number
+
 __all__ = ["MEMORY", "Shelf", "Strings", "sorted_runs"]
 
 MEMORY = 1 << 30  # bytes of a worker's own copies in memory
@@ -21,6 +24,8 @@ class Shelf:
     """Keeps arrays within a budget of bytes; the files go when the `with` block ends."""
 
     def __init__(self, memory: int = MEMORY) -> None:
+        if not is_number(memory) or memory <= 0:
+            raise UsageError(f"memory={memory!r} cannot be", "give a number of bytes, such as 1 << 30")
         self._room = memory
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files = 0

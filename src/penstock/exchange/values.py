@@ -8,8 +8,9 @@ above every number, -0.0 is 0.0, strings compare by their UTF-8 bytes.
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,14 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.errors import PenstockError, UsageError
+from penstock.exchange.chunks import BATCH, chunks_of, sorted_out
+from penstock.exchange.dates import from_number
 from penstock.exchange.shelf import Shelf, Strings
 from penstock.exchange.world import World
 
-__all__ = ["Domain", "Held", "agree", "hold", "sorted_strings"]
+__all__ = ["EXACT", "Domain", "Held", "agree", "agree_on_numbers", "hold", "sorted_strings"]
 
 Array = npt.NDArray[Any]
 
-BATCH = 1 << 16  # values at a time, where they come one by one
 SIGN = np.uint64(1 << 63)
 ENTRY = 160  # bytes that a string takes in a Counter, beside its letters
 EXACT = 1 << 53  # integers up to here are floats too
@@ -76,7 +78,7 @@ class Domain:
     bits: int  # of a key; 0 where keys are byte strings
     least: int  # the value of key 0, where values are integers
     greatest: int
-    width: int  # bytes of a key that is an integer beyond 64 bits
+    width: int  # bytes of a key where integers are beyond 64 bits
     rows: int
     most: int  # rows of the worker that has most
     nulls: int
@@ -106,11 +108,19 @@ class Domain:
             tally.update(map(int, values.tolist()))
         return Counter({(value - self.least).to_bytes(self.width, "big"): n for value, n in tally.items()})
 
-    def numbers(self, held: Held) -> Iterator[npt.NDArray[np.float64]]:
-        """The values as floats, for sums."""
-        yield from (values.astype(np.float64, copy=False) for values in held.arrays)
+    def numbers(self, held: Held, origin: Any = 0) -> Iterator[npt.NDArray[np.float64]]:
+        """The values as floats, for sums: distances from an origin that lies between 0 and all of them."""
+        for values in held.arrays:
+            if self.kind == "float" or not origin:
+                yield (
+                    values.astype(np.float64, copy=False) - origin if origin else values.astype(np.float64, copy=False)
+                )
+            else:  # all are on one side of 0, and distances fit into 64 bits without a sign
+                start = np.uint64(origin % (1 << 64))
+                away = values.astype(np.uint64) - start if origin > 0 else start - values.astype(np.uint64)
+                yield away.astype(np.float64) * (1 if origin > 0 else -1)
         if held.tally:
-            yield np.array([float(value) for value in held.tally.elements()])
+            yield np.array([float(value - origin) for value in held.tally.elements()])
 
     def value(self, key: Any) -> Any:
         """The value of a key, as Python has it."""
@@ -121,7 +131,7 @@ class Domain:
         value = self.least + (int.from_bytes(key, "big") if self.width else int(key))
         if self.kind in ("bool", "int"):
             return bool(value) if self.kind == "bool" else value
-        return np.int64(value).view(self.kind)
+        return from_number(self.kind, value)
 
 
 def sorted_strings(tally: Counter[bytes]) -> tuple[Array, Array]:
@@ -135,8 +145,10 @@ def hold(values: Any, shelf: Shelf) -> Held:
     """Read a worker's values. What is wrong with them is kept for `agree`, so that all workers stop together."""
     held = Held()
     try:
-        for chunk in _chunks(values):
-            for kind, array in _sorted_out(chunk, held):
+        for chunk in chunks_of(values):
+            nulls, arrays = sorted_out(chunk)
+            held.nulls += nulls
+            for kind, array in arrays:
                 if len(array):
                     held.add(kind, array if array is values else shelf.keep(array), shelf)
     except PenstockError as error:
@@ -170,8 +182,19 @@ def agree(held: Held, world: World) -> Domain:
     if kind == "bool":
         least, greatest = 0, 1
     bits = 64 if kind == "float" else 0 if kind in ("text", "bytes") else max(1, (greatest - least).bit_length())
-    width = -(-bits // 8) if bits > 64 else 0
+    in_tally = kind == "int" and not -(1 << 63) <= least <= greatest < 1 << 64
+    width = -(-bits // 8) if bits > 64 or in_tally else 0
     return Domain(kind, 0 if width else bits, least, greatest, width, all_["rows"], all_["most"], all_["nulls"])
+
+
+def agree_on_numbers(held: Held, world: World) -> Domain:
+    """As `agree`, where values have to be numbers that can be added up."""
+    domain = agree(held, world)
+    if domain.rows and not domain.numeric:
+        raise UsageError(f"values of {domain.kind} cannot be added up", "give numbers")
+    if domain.kind == "int" and max(-domain.least, domain.greatest) > sys.float_info.max:
+        raise UsageError("some integers are larger than any float", "divide them first")
+    return domain
 
 
 def _both(one: bytes, other: bytes) -> bytes:
@@ -189,114 +212,6 @@ def _both(one: bytes, other: bytes) -> bytes:
             "wrong": a["wrong"] or b["wrong"],
         }
     ).encode()
-
-
-# -- chunks ------------------------------------------------------------------------------------------------------------
-
-
-def _chunks(values: Any) -> Iterator[Any]:
-    if isinstance(values, (str, bytes, dict)) or not (_is_chunk(values) or isinstance(values, Iterable)):
-        raise UsageError(f"a {type(values).__name__} is no list of values", "give an array, a list, or chunks of them")
-    if _is_chunk(values) and not (isinstance(values, (list, tuple)) and values and _is_chunk(values[0])):
-        yield values
-        return
-    batch: list[Any] = []
-    for item in values:
-        if _is_chunk(item):
-            yield item
-            continue
-        batch.append(item)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    yield batch
-
-
-def _is_chunk(item: Any) -> bool:
-    return isinstance(item, (list, tuple, np.ndarray)) or hasattr(item, "to_numpy") or hasattr(item, "to_arrow")
-
-
-def _sorted_out(chunk: Any, held: Held) -> Iterator[tuple[str, Array]]:
-    """The kinds of values in a chunk, each as an array without nulls; nulls are counted."""
-    if hasattr(chunk, "to_arrow"):
-        chunk = chunk.to_arrow()
-    if hasattr(chunk, "drop_null"):
-        held.nulls += chunk.null_count
-        chunk = np.asarray(chunk.drop_null())
-    elif hasattr(chunk, "to_numpy"):
-        chunk = chunk.to_numpy()
-    if not isinstance(chunk, np.ndarray):
-        yield from _of_objects(list(chunk), held)
-        return
-    if hasattr(chunk, "compressed"):  # a masked array; its module takes 30 ms to import, and few have one
-        there = chunk.compressed()
-        held.nulls += chunk.size - len(there)
-        chunk = there
-    if chunk.ndim > 1:
-        chunk = chunk.reshape(-1)
-    kind = chunk.dtype.kind
-    if kind in "mM":
-        there = ~np.isnat(chunk)
-        held.nulls += int(len(chunk) - there.sum())
-        yield chunk.dtype.newbyteorder("=").str[1:], chunk[there].astype(chunk.dtype.newbyteorder("=")).view(np.int64)
-    elif kind in "biuf":
-        name = {"b": "bool", "f": "float"}.get(kind, "int")
-        yield name, chunk.astype({"b": np.bool_, "i": np.int64, "u": np.uint64, "f": np.float64}[kind], copy=False)
-    else:
-        yield from _of_objects(chunk.tolist(), held)
-
-
-def _of_objects(items: list[Any], held: Held) -> Iterator[tuple[str, Array]]:
-    values = [item for item in items if not _is_null(item)]
-    held.nulls += len(items) - len(values)
-    kinds = {type_: _kind_of(type_) for type_ in set(map(type, values))}
-    for kind in sorted(set(kinds.values())):
-        mine = values if len(set(kinds.values())) == 1 else [value for value in values if kinds[type(value)] == kind]
-        if kind == "int":
-            yield from _of_integers(list(map(int, mine)))
-        elif kind == "text":
-            yield kind, _objects([text.encode("utf-8", "surrogatepass") for text in mine])
-        elif kind == "bytes":
-            yield kind, _objects(list(map(bytes, mine)))
-        else:
-            yield kind, np.array(mine, np.bool_ if kind == "bool" else np.float64)
-
-
-def _of_integers(values: list[int]) -> Iterator[tuple[str, Array]]:
-    try:
-        yield "int", np.array(values, np.int64)
-        return
-    except OverflowError:
-        small = [value for value in values if -(1 << 63) <= value < 1 << 63]
-        large = [value for value in values if 1 << 63 <= value < 1 << 64]
-        yield "int", np.array(small, np.int64)
-        yield "int", np.array(large, np.uint64)
-        yield "int", _objects([value for value in values if not -(1 << 63) <= value < 1 << 64])
-
-
-def _objects(items: list[Any]) -> Array:
-    array = np.empty(len(items), object)
-    array[:] = items
-    return array
-
-
-def _is_null(item: Any) -> bool:
-    return item is None or type(item).__name__ in ("NAType", "NaTType", "MaskedConstant")
-
-
-def _kind_of(type_: type) -> str:
-    for kind, types in (
-        ("bool", (bool, np.bool_)),
-        ("int", (int, np.integer)),
-        ("float", (float, np.floating)),
-        ("text", (str,)),
-        ("bytes", (bytes, bytearray, memoryview)),
-    ):
-        if issubclass(type_, types):
-            return kind
-    raise UsageError(
-        f"values of type {type_.__name__} cannot be counted here", "convert them to numbers, text or bytes"
-    )
 
 
 # -- floats ------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from penstock.errors import UsageError
+from penstock.exchange.arguments import is_number, number_of
 from penstock.exchange.mode import Mode, top
 from penstock.exchange.quantiles import median
 from penstock.exchange.world import World
@@ -54,24 +55,37 @@ class Window:
                 weights divided by `keep`.
         """
         given = [option for option in (last, within, half_life) if option is not None]
-        if len(given) != 1 or not given[0] > 0 or keep < 1:
+        if len(given) != 1 or not is_number(given[0]) or not given[0] > 0:
             raise UsageError("a window has one length above 0", "give one of last=, within=, half_life=")
+        if last is not None:
+            number_of("last", last, "give a whole number of values")
+        number_of("keep", keep, "give a whole number of values")
         self._timed = within is not None
-        self._content: _Content = _Sliding(given[0]) if half_life is None else _Decayed(half_life, keep)
+        self._numbered = last is not None
+        self._content: _Content = (
+            _Sliding(given[0], timed=self._timed) if half_life is None else _Decayed(half_life, keep)
+        )
         self._count = 0
 
     def add(self, values: Iterable[Any], at: float | None = None) -> None:
-        """Take values that come together, at a moment in any unit; nulls are skipped. Moments may come out of order."""
+        """Take values that come together, at a moment in any unit; nulls are skipped. Moments may come out of order.
+
+        A window over time loses what is too old by then, also where no value comes.
+        """
         if self._timed and at is None:
             raise UsageError("a window over time has to know when values come", "give at=")
+        if at is not None and not (is_number(at) and math.isfinite(at)):
+            raise UsageError(f"at={at!r} is no moment", "give a finite number")
+        if self._timed and at is not None:
+            self._content.pass_to(float(at))
         for value in values:
             if value is not None:
                 self._count += 1
-                self._content.add(_plain(value), float(self._count if at is None else at))
+                self._content.add(_plain(value), float(self._count if at is None or self._numbered else at))
 
     def top(self, k: int = 10, world: World | None = None) -> list[Mode]:
         """The k values that occur most often, or weigh most, here or on all workers."""
-        return self._content.top(k, world)
+        return self._content.top(number_of("k", k, "give a k of 1 or more"), world)
 
     def mode(self, world: World | None = None) -> Mode | None:
         """The first of `top`; None where there are no values."""
@@ -84,6 +98,7 @@ class Window:
 
 class _Content(Protocol):
     def add(self, value: Any, at: float) -> None: ...
+    def pass_to(self, moment: float) -> None: ...
     def top(self, k: int, world: World | None) -> list[Mode]: ...
     def median(self, world: World | None) -> Any: ...
 
@@ -119,8 +134,9 @@ class _Down:
 
 
 class _Sliding:
-    def __init__(self, span: float) -> None:
+    def __init__(self, span: float, *, timed: bool) -> None:
         self._span = span
+        self._timed = timed
         self._now = -math.inf
         self._waiting: list[tuple[float, int]] = []  # what leaves next, on top
         self._values: dict[int, Any] = {}
@@ -143,6 +159,11 @@ class _Sliding:
                 heapq.heappush(self._low, _Down(entry))
             else:
                 heapq.heappush(self._high, entry)
+        self.pass_to(at)
+
+    def pass_to(self, moment: float) -> None:
+        """Let go of what is too old at a moment."""
+        self._now = max(self._now, moment)
         while self._waiting and self._waiting[0][0] <= self._now - self._span:
             number = heapq.heappop(self._waiting)[1]
             left = self._values.pop(number)
@@ -171,12 +192,17 @@ class _Sliding:
             else:
                 return
 
+    def _on_all(self, world: World) -> list[Any]:
+        """The values that are not too old at the latest moment of any worker."""
+        now = _latest(self._now, world) if self._timed else self._now
+        return [self._values[number] for at, number in self._waiting if at > now - self._span]
+
     def top(self, k: int, world: World | None) -> list[Mode]:
-        return _ranked(self._counts.items(), k) if world is None else top(list(self._values.values()), world, k)
+        return _ranked(self._counts.items(), k) if world is None else top(self._on_all(world), world, k)
 
     def median(self, world: World | None) -> Any:
         if world is not None:
-            return median(list(self._values.values()), world)
+            return median(self._on_all(world), world)
         return self._values[self._high[0][1]] if self._high else None
 
 
@@ -207,6 +233,10 @@ class _Decayed:
             step = _step(value)
             self._steps[step] = self._steps.get(step, 0.0) + weight
 
+    def pass_to(self, moment: float) -> None:
+        """Later weights are seen from there."""
+        self._now = max(self._now, moment)
+
     def _at(self, moment: float) -> tuple[dict[Any, float], dict[int, float]]:
         """All weights as they are at a moment."""
         scale = 2.0 ** max(-1000.0, ((self._start or 0.0) - moment) / self._half_life) if self._heavy else 1.0
@@ -219,8 +249,7 @@ class _Decayed:
         """All weights as they are at the latest moment of any worker."""
         if world is None:
             return self._at(self._now)
-        now = json.dumps(self._now).encode()
-        return self._at(json.loads(world.reduce("moment", now, lambda one, other: max(one, other, key=json.loads))))
+        return self._at(_latest(self._now, world))
 
     def top(self, k: int, world: World | None) -> list[Mode]:
         heavy = self._on_all(world)[0]
@@ -235,6 +264,12 @@ class _Decayed:
             if half < 0:
                 return _middle(step)
         return _middle(steps[-1][0]) if steps else None
+
+
+def _latest(now: float, world: World) -> float:
+    """The latest moment of any worker."""
+    data = world.reduce("moment", json.dumps(now).encode(), lambda one, other: max(one, other, key=json.loads))
+    return float(json.loads(data))
 
 
 def _summed(weights: dict[Any, float], world: World, keep: int | None = None) -> dict[Any, float]:

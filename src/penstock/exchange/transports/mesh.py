@@ -228,7 +228,9 @@ class Mesh:
             try:
                 connection, sender = self._welcome(plain)
             except (OSError, ValueError) as error:
-                log.warning("worker %d refused %s: %s", self._worker, peer or "a local process", error)
+                # One that is gone was refused nothing: a worker that was ended in the middle of its greeting, mostly.
+                level = logging.DEBUG if isinstance(error, (ConnectionResetError, BrokenPipeError)) else logging.WARNING
+                log.log(level, "worker %d refused %s: %s", self._worker, peer or "a local process", error)
                 return
             finally:
                 self._strangers.release()

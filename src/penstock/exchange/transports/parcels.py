@@ -7,6 +7,7 @@ values only and runs nothing; of classes it knows those that stand in `penstock.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import importlib
 import json
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from penstock.errors import UsageError
 __all__ = ["packed", "unpacked"]
 
 Form = list[Any]
+
+DATES = (dt.date, dt.datetime, dt.time)
 
 
 def packed(value: object) -> bytes:
@@ -56,6 +59,10 @@ def _form(value: object, bodies: list[bytes]) -> Form:
             return ["scalar" if is_scalar else "array", array.dtype.str, list(np.shape(value)), array.nbytes]
         if kind is np.ndarray:
             return ["objects", list(array.shape), [_form(each, bodies) for each in array.ravel().tolist()]]
+    if kind in DATES:
+        return [kind.__name__, value.isoformat()]  # type: ignore[attr-defined]
+    if kind is dt.timedelta:
+        return ["timedelta", *map(int, (value.days, value.seconds, value.microseconds))]  # type: ignore[attr-defined]
     if kind in (list, tuple, set, frozenset):
         return [kind.__name__, [_form(each, bodies) for each in value]]  # type: ignore[attr-defined]
     if kind is dict:
@@ -67,7 +74,7 @@ def _form(value: object, bodies: list[bytes]) -> Form:
         return ["tuple", [_form(each, bodies) for each in value]]
     raise UsageError(
         f"a {kind.__name__} cannot go between workers",
-        "give and return numbers, text, bytes, paths, arrays, or lists, tuples, sets and dicts of them",
+        "give and return numbers, text, bytes, dates, paths, arrays, or lists, tuples, sets and dicts of them",
     )
 
 
@@ -93,6 +100,10 @@ def _value(form: Form, reader: _Reader) -> Any:
             return bytes(reader.take(length))
         case ["text", length]:
             return str(reader.take(length), "utf-8", "surrogatepass")
+        case ["date" | "datetime" | "time" as name, written]:
+            return next(kind for kind in DATES if kind.__name__ == name).fromisoformat(written)
+        case ["timedelta", days, seconds, microseconds]:
+            return dt.timedelta(days, seconds, microseconds)
         case ["path", length]:
             return PurePath(str(reader.take(length), "utf-8", "surrogatepass"))
         case ["array" | "scalar" as name, dtype, shape, length]:

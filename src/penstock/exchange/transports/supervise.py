@@ -153,6 +153,12 @@ class _Team(Generic[P, R]):
                 with contextlib.suppress(OSError):  # it died as well: then we are back here soon
                     self._members[host][1].send_bytes(packed(worker))
             else:
+                starts = self._starts[worker]
+                if starts > 1:
+                    raise EngineError(
+                        f"worker {worker} {how}, after it was started {starts} times",
+                        "its machine may be out of memory, or what it does ends it each time",
+                    )
                 raise EngineError(
                     f"worker {worker} {how}",
                     "its machine may be out of memory; with checkpoint= and restarts= it would be started again",
