@@ -226,11 +226,8 @@ class Mesh:
         sender = None
         try:
             try:
-                connection, sender = self._welcome(plain)
-            except (OSError, ValueError) as error:
-                # One that is gone was refused nothing: a worker that was ended in the middle of its greeting, mostly.
-                level = logging.DEBUG if isinstance(error, (ConnectionResetError, BrokenPipeError)) else logging.WARNING
-                log.log(level, "worker %d refused %s: %s", self._worker, peer or "a local process", error)
+                connection, sender = self._welcome(plain, peer)
+            except (OSError, ValueError):
                 return
             finally:
                 self._strangers.release()
@@ -253,14 +250,16 @@ class Mesh:
                 _shut(each)
                 self._incoming.discard(each)
 
-    def _welcome(self, plain: socket.socket) -> tuple[socket.socket, int]:
+    def _welcome(self, plain: socket.socket, peer: Any) -> tuple[socket.socket, int]:
         """Have a stranger prove that it is a worker of this run; it is told nothing before, and has little time."""
         until = time.monotonic() + self._trust.greeting
         plain.settimeout(self._trust.greeting)
-        connection = plain
-        if self._trust.server is not None:
-            connection = self._trust.server.wrap_socket(plain, server_side=True)
+        connection: socket.socket = plain
         try:
+            if self._trust.server is not None:
+                wrapped = self._trust.server.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+                connection = wrapped
+                wrapped.do_handshake()
             magic, sender, to, theirs, proof = GREETING.unpack(_exactly(connection, GREETING.size, until))
             names = LENGTH.pack(sender) + LENGTH.pack(to)
             if magic != MAGIC or not hmac.compare_digest(proof, self._trust.proof(b"greeting", names, theirs)):
@@ -272,7 +271,11 @@ class Mesh:
             last = _exactly(connection, PROOF, until)
             if not hmac.compare_digest(last, self._trust.proof(b"last word", names, theirs, ours)):
                 raise ConnectionRefusedError("it does not know the secret")
-        except BaseException:
+        except (OSError, ValueError) as error:
+            # Said before the line is cut, so that whoever sees the end of it finds it logged. One that is gone was
+            # refused nothing: a worker that was ended in the middle of its greeting, mostly.
+            level = logging.DEBUG if isinstance(error, (ConnectionResetError, BrokenPipeError)) else logging.WARNING
+            log.log(level, "worker %d refused %s: %s", self._worker, peer or "a local process", error)
             _shut(connection)
             raise
         return connection, sender
