@@ -53,6 +53,15 @@ def test_a_shuffled_join_is_both_of_its_sides() -> None:
     assert told(steps, did("k", bytes=30, sides=(Side(1, 10), Side(2, 20)))) == [30]
 
 
+def test_what_is_written_is_beside_nothing_where_nothing_moves() -> None:
+    """On DuckDB an aggregate without keys, by which written rows are counted, is no measurement of a write."""
+    steps = [wide("group by k", "k"), wide("write out", pattern="write")]
+    grouped, counted = did("k", out=50), did(out=1)
+
+    assert [step.measured and step.measured.out for step in beside(steps, [grouped, counted])] == [50, None]
+    assert told(steps, did("k", bytes=10), did(bytes=20)) == [10, 20]
+
+
 def test_a_broadcast_is_none_of_a_shuffle() -> None:
     """What went to all workers is beside the step that brings it there."""
     steps = [Step("join on k", "broadcast", ("k",)), wide("group by k", "k")]

@@ -42,7 +42,9 @@ def beside(steps: Sequence[Step], operators: Iterable[Measured]) -> list[Step]:
     """
     left = [operator for operator in operators if operator.kind in ("wide", "broadcast")][::-1]
     found: dict[int, list[Measured]] = {}
-    wide = [place for place, step in enumerate(steps) if step.kind != "narrow"][::-1]
+    # To write moves nothing on DuckDB: what has no keys there counts the rows that were written.
+    unmoved = None if any(each.bytes is not None for each in left) else "write"
+    wide = [place for place, step in enumerate(steps) if step.kind != "narrow" and step.pattern != unmoved][::-1]
     for place in wide:
         alike = [each for each in left if _is_of(steps[place], each) and _alike(steps[place].keys, each.keys)]
         taken = alike[: 2 if _is_join(steps[place]) and not alike[0].sides else 1] if alike else []
